@@ -1,0 +1,1 @@
+//! Benchmarks of the workspace, and peers beside them.

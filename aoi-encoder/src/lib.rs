@@ -1,0 +1,1 @@
+//! A hand-written vision transformer: dense patch embeddings of inspection images.

@@ -1,0 +1,1 @@
+//! Exact nearest-neighbour patch search and segmentation from a few labelled images.

@@ -1,0 +1,1 @@
+//! Inspection limits from reviewed records.

@@ -1,0 +1,1 @@
+//! The pipeline over the three libraries, and the `aoi` command.

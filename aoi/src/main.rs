@@ -1,0 +1,2 @@
+//! The `aoi` command.
+fn main() {}
