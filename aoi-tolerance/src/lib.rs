@@ -1,1 +1,3 @@
 //! Inspection limits from reviewed records.
+
+pub mod percentile;
