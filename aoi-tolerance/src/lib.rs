@@ -1,3 +1,4 @@
 //! Inspection limits from reviewed records.
 
+pub mod binomial;
 pub mod percentile;
