@@ -177,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn a_logarithm_keeps_the_digits_of_the_smaller_part() {
+        // At logit 40 p is 1 as a double, and ln p = -ln(1 + exp(-40)).
+        let exponential = (-40.0_f64).exp();
+        assert_close(Chance::from_logit(40.0).ln_p(), -exponential, 0.0, 1e-15);
+        assert_close(Chance::from_logit(-40.0).ln_q(), -exponential, 0.0, 1e-15);
+        assert_close(Chance::from_logit(40.0).ln_q(), -40.0, 0.0, 1e-15);
+        assert_close(Chance::from_logit(-40.0).ln_p(), -40.0, 0.0, 1e-15);
+    }
+
+    #[test]
     fn the_excess_is_rounded_once() {
         // 10^9 (1/3 as a double) = 333333333.33333331482..., so the excess over 333333333 is not -0.33333334.
         let exponents = Exponents { r: 333_333_333.0, m: 666_666_667.0 };
