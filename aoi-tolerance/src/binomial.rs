@@ -96,7 +96,9 @@ pub fn binomial_cdf(r: u64, n: u64, p: f64) -> Result<f64, BinomialError> {
 /// the quantile BetaInv(1 - delta; r + 1, n - r). For r = 0 it is 1 - delta^(1/n), about ln(1/delta) / n. It is the one-sided
 /// upper Clopper-Pearson bound, and assumes that the n defects and the next ones are exchangeable.
 ///
-/// A bound closer to 1 than 5e-17 is 1 (r near n).
+/// Doubles near 1 are 1e-16 apart, so a bound near 1 cannot be written down better than that, and 1 stands for any bound
+/// closer to it: at n = 1e9, P(X <= r) at the bound is delta to 1e-9 while 1 - alpha* exceeds 1e-4, and to 2e-7 for
+/// r = n - 1, delta = 0.05.
 ///
 /// # Errors
 /// [`BinomialError::Hits`] for r >= n, where no rate below 1 is excluded; [`BinomialError::Probability`] for delta outside
