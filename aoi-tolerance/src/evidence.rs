@@ -1,0 +1,126 @@
+//! What is known about one limit, and the same in the order in which it is used.
+
+use crate::error::Error;
+use crate::limit::{Boundary, Side};
+use crate::resolution::Resolution;
+
+/// Everything that the records say about one limit, in the unit of the value and in any order.
+///
+/// `false_calls`, `defects` and `provisional` hold values that the limit in force flagged; [`crate::optimise::optimise_limit`] refuses
+/// others. The percentile is taken over `false_calls` alone; `defects` and `provisional` guard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// The side that the limit bounds.
+    pub side: Side,
+    /// The limit in force when the values were flagged, T0.
+    pub limit: f64,
+    /// Flagged, and found good on review.
+    pub false_calls: Vec<f64>,
+    /// Flagged, and confirmed as faults. Only these count as certificate evidence.
+    pub defects: Vec<f64>,
+    /// Flagged, with a borderline or provisional verdict: they guard, but prove nothing.
+    pub provisional: Vec<f64>,
+    /// Values of defects that no limit flagged and that this limit, moved, would have caught.
+    pub escapes: Vec<f64>,
+    /// Confirmed defects measured by this limit that it did not flag.
+    pub defects_unflagged: u64,
+    /// Flagged values without a usable verdict.
+    pub pending: u64,
+    /// Defect rows whose value or limit could not be read, and which nobody has acknowledged.
+    pub unreadable_defects: u64,
+    /// Repeatability of the measurement, in the unit of the value.
+    pub sigma: Option<f64>,
+    /// Step in which the machine stores the limit.
+    pub resolution: Option<Resolution>,
+    /// The records disagree about the resolution, so that none can be relied on.
+    pub resolution_conflict: bool,
+}
+
+impl Evidence {
+    /// No evidence yet on a limit at `limit`.
+    pub fn new(side: Side, limit: f64) -> Self {
+        Self {
+            side,
+            limit,
+            false_calls: Vec::new(),
+            defects: Vec::new(),
+            provisional: Vec::new(),
+            escapes: Vec::new(),
+            defects_unflagged: 0,
+            pending: 0,
+            unreadable_defects: 0,
+            sigma: None,
+            resolution: None,
+            resolution_conflict: false,
+        }
+    }
+
+    /// Values that the limit flagged, whatever their verdict.
+    pub fn flagged(&self) -> u64 {
+        (self.false_calls.len() + self.defects.len() + self.provisional.len()) as u64 + self.pending
+    }
+}
+
+/// The evidence on one limit as a *lower* limit (see [`Side::mirror`]), sorted: one sort serves every percentile.
+#[derive(Debug, Clone)]
+pub(crate) struct Ordered {
+    pub(crate) baseline: f64,
+    pub(crate) false_calls: Vec<f64>,
+    pub(crate) defects: Vec<f64>,
+    /// The largest borderline or provisional value.
+    pub(crate) provisional: Option<f64>,
+    /// The largest escaped value.
+    pub(crate) escape: Option<f64>,
+}
+
+impl Ordered {
+    /// Mirrors, checks and sorts.
+    pub(crate) fn new(evidence: &Evidence, boundary: Boundary) -> Result<Self, Error> {
+        let side = evidence.side;
+        if !evidence.limit.is_finite() {
+            return Err(Error::NotFinite { what: "limit", got: evidence.limit });
+        }
+        let baseline = side.mirror(evidence.limit);
+        let flagged = |values: &[f64], what: &'static str| -> Result<Vec<f64>, Error> {
+            let mut mirrored = Vec::with_capacity(values.len());
+            for &value in values {
+                if !value.is_finite() {
+                    return Err(Error::NotFinite { what, got: value });
+                }
+                if !boundary.flags_below(side.mirror(value), baseline) {
+                    return Err(Error::NotFlagged { what, value, side, limit: evidence.limit });
+                }
+                mirrored.push(side.mirror(value));
+            }
+            mirrored.sort_unstable_by(f64::total_cmp);
+            Ok(mirrored)
+        };
+        let provisional = flagged(&evidence.provisional, "provisional value")?;
+        if let Some(&got) = evidence.escapes.iter().find(|v| !v.is_finite()) {
+            return Err(Error::NotFinite { what: "escape", got });
+        }
+        Ok(Self {
+            baseline,
+            false_calls: flagged(&evidence.false_calls, "false call")?,
+            defects: flagged(&evidence.defects, "defect")?,
+            provisional: provisional.last().copied(),
+            escape: evidence.escapes.iter().map(|&v| side.mirror(v)).max_by(f64::total_cmp),
+        })
+    }
+
+    /// The value that the guard must keep flagged when `misses` confirmed defects may be given up.
+    ///
+    /// The (misses + 1)-th largest confirmed defect, or a borderline or provisional value above it: those are never given up.
+    pub(crate) fn guarded_value(&self, misses: usize) -> Option<f64> {
+        let confirmed = self.defects.len().checked_sub(misses + 1).map(|i| self.defects[i]);
+        match (confirmed, self.provisional) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+/// How many of the ascending `values` a lower limit flags.
+pub(crate) fn flagged_by(values: &[f64], limit: f64, boundary: Boundary) -> u64 {
+    values.partition_point(|&v| boundary.flags_below(v, limit)) as u64
+}

@@ -1,0 +1,139 @@
+//! Input files: plain, gzip or zstd by their first bytes, hashed as they are read.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+
+/// One input file, after it was read to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFile {
+    /// Where it was read; `-` is standard input.
+    pub path: PathBuf,
+    /// SHA-256 of its bytes as stored, compressed or not, in hexadecimal.
+    pub sha256: String,
+    /// Bytes as stored.
+    pub bytes: u64,
+    /// Data rows.
+    pub rows: u64,
+}
+
+/// The digest of a set of files: of one file its own, of several that of their sorted digests, one per line.
+pub fn digest_of(inputs: &[InputFile]) -> String {
+    if let [one] = inputs {
+        return one.sha256.clone();
+    }
+    let mut digests: Vec<&str> = inputs.iter().map(|i| i.sha256.as_str()).collect();
+    digests.sort_unstable();
+    let mut lines = digests.join("\n");
+    lines.push('\n');
+    hexadecimal(&Sha256::digest(lines.as_bytes()))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, b| {
+        let _ = write!(text, "{b:02x}");
+        text
+    })
+}
+
+/// Bytes read so far from the stored files, shared with whoever shows progress.
+pub(crate) type BytesRead = Arc<AtomicU64>;
+
+/// A reader that hashes and counts what passes.
+struct Hashing<R> {
+    inner: R,
+    state: Arc<Mutex<Sha256>>,
+    read: BytesRead,
+    bytes: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        if let Ok(mut state) = self.state.lock() {
+            state.update(&buffer[..n]);
+        }
+        self.read.fetch_add(n as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+/// The decompressed bytes of one input file.
+pub(crate) struct Input {
+    reader: Box<dyn Read + Send>,
+    state: Arc<Mutex<Sha256>>,
+    bytes: Arc<AtomicU64>,
+    path: PathBuf,
+}
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+impl Input {
+    /// Opens `path`, or standard input for `-`, and looks at its first bytes.
+    pub(crate) fn open(path: &Path, read: BytesRead) -> Result<Self, Error> {
+        let fail = |source| Error::Read { path: path.to_owned(), source };
+        let stored: Box<dyn Read + Send> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            if path.is_dir() {
+                return Err(fail(io::Error::other("is a folder; name its files")));
+            }
+            Box::new(File::open(path).map_err(fail)?)
+        };
+        let state = Arc::new(Mutex::new(Sha256::new()));
+        let bytes = Arc::new(AtomicU64::new(0));
+        let mut hashing =
+            Hashing { inner: stored, state: Arc::clone(&state), read, bytes: Arc::clone(&bytes) };
+        let mut head = Vec::with_capacity(ZSTD.len());
+        hashing.by_ref().take(ZSTD.len() as u64).read_to_end(&mut head).map_err(fail)?;
+        let (gzip, zstd) = (head.starts_with(&GZIP), head.starts_with(&ZSTD));
+        let whole = BufReader::with_capacity(1 << 18, io::Cursor::new(head).chain(hashing));
+        let reader: Box<dyn Read + Send> = if gzip {
+            Box::new(flate2::bufread::MultiGzDecoder::new(whole))
+        } else if zstd {
+            Box::new(zstd::Decoder::with_buffer(whole).map_err(fail)?)
+        } else {
+            Box::new(whole)
+        };
+        Ok(Self { reader, state, bytes, path: path.to_owned() })
+    }
+
+    /// Reads until `buffer` is full or the input ends; how much was read.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.reader.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(Error::Read { path: self.path.clone(), source }),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Where it is read.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was read, to be called at its end.
+    pub(crate) fn finish(self, rows: u64) -> InputFile {
+        let state = self.state.lock().map(|s| s.clone()).unwrap_or_default();
+        InputFile {
+            path: self.path,
+            sha256: hexadecimal(&state.finalize()),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            rows,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Records in, limits out: the files of the tolerance job.
+
+mod blocks;
+mod form;
+mod header;
+mod input;
+mod layout;
+mod limits;
+pub mod mapping;
+mod number;
+mod read;
+mod reject;
+mod rows;
+mod sweep;
+mod table;
+mod time;
+mod tolerances;
+mod validation;
+mod verdict;
+mod whole;
+
+pub use form::LimitForm;
+pub use input::{InputFile, digest_of};
+pub use limits::{limits_csv, limits_json};
+pub use number::{NumberFault, parse_number, shortest};
+pub use read::{Progress, ReadObserver, ReadOptions, Records, read_records};
+pub use reject::{Reject, RejectReason};
+pub use sweep::SweepTable;
+pub use tolerances::ToleranceTable;
+pub use validation::validation_csv;
+pub use verdict::VerdictWords;
+pub use whole::{RejectsFile, write_whole};

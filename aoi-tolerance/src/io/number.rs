@@ -1,0 +1,120 @@
+//! Decimal numbers as machines write them, read without ever becoming another number in silence.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Why a field is not a number that can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NumberFault {
+    /// Not digits with an optional sign, point and exponent.
+    NotANumber,
+    /// Holds a comma where the mapping expects a point.
+    DecimalComma,
+    /// The word nan or inf in some spelling.
+    NotFinite,
+    /// Too large, or too small to differ from zero, for an f64.
+    OutOfRange,
+}
+
+impl fmt::Display for NumberFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotANumber => "not a number",
+            Self::DecimalComma => "decimal comma (set file.decimal_comma in the mapping)",
+            Self::NotFinite => "not a finite number",
+            Self::OutOfRange => "outside the range of a 64-bit number",
+        })
+    }
+}
+
+/// Reads a trimmed, non-empty field.
+///
+/// With `decimal_comma` the comma separates the fraction and a point is refused: it might group thousands.
+///
+/// # Errors
+/// Says why the field is not a finite number. A number that rounds to zero without being zero is refused too.
+pub fn parse_number(field: &str, decimal_comma: bool) -> Result<f64, NumberFault> {
+    if decimal_comma && field.contains('.') {
+        return Err(NumberFault::NotANumber);
+    }
+    // A second comma becomes a second point, which no number has.
+    let text = if decimal_comma { Cow::Owned(field.replace(',', ".")) } else { Cow::Borrowed(field) };
+    if !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) {
+        let word = text.trim_start_matches(['+', '-']);
+        let is = |w: &str| word.eq_ignore_ascii_case(w);
+        return Err(if is("nan") || is("inf") || is("infinity") {
+            NumberFault::NotFinite
+        } else if text.contains(',') {
+            NumberFault::DecimalComma
+        } else {
+            NumberFault::NotANumber
+        });
+    }
+    let number: f64 = text.parse().map_err(|_| NumberFault::NotANumber)?;
+    let mantissa = text.split(['e', 'E']).next().unwrap_or(&text);
+    if number.is_infinite() || (number == 0.0 && mantissa.bytes().any(|b| matches!(b, b'1'..=b'9'))) {
+        return Err(NumberFault::OutOfRange);
+    }
+    Ok(number)
+}
+
+/// The shortest text that reads back to the same f64, in plain or exponent form, whichever is shorter.
+///
+/// ```
+/// use aoi_tolerance::io::shortest;
+/// assert_eq!((shortest(33.2).as_str(), shortest(1e300).as_str(), shortest(-0.5).as_str()), ("33.2", "1e300", "-0.5"));
+/// ```
+pub fn shortest(number: f64) -> String {
+    let (plain, exponent) = (format!("{number}"), format!("{number:e}"));
+    if plain.len() <= exponent.len() { plain } else { exponent }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_read_and_nothing_else() {
+        for (text, number) in
+            [("5", 5.0), ("-0.1", -0.1), ("+.5", 0.5), ("5.", 5.0), ("1e-3", 1e-3), ("0e-999", 0.0)]
+        {
+            assert_eq!(parse_number(text, false), Ok(number), "{text}");
+        }
+        for (text, fault) in [
+            ("nan", NumberFault::NotFinite),
+            ("-Infinity", NumberFault::NotFinite),
+            ("1e400", NumberFault::OutOfRange),
+            ("-1e400", NumberFault::OutOfRange),
+            ("1e-400", NumberFault::OutOfRange),
+            ("3,5", NumberFault::DecimalComma),
+            ("1.234,5", NumberFault::DecimalComma),
+            ("1.2.3", NumberFault::NotANumber),
+            ("12um", NumberFault::NotANumber),
+            ("0x10", NumberFault::NotANumber),
+            ("--1", NumberFault::NotANumber),
+            ("e5", NumberFault::NotANumber),
+            ("1 000", NumberFault::NotANumber),
+            ("\u{2212}5", NumberFault::NotANumber),
+            ("\u{0661}", NumberFault::NotANumber),
+        ] {
+            assert_eq!(parse_number(text, false), Err(fault), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_decimal_comma_is_read_where_the_mapping_says_so_and_a_point_is_then_refused() {
+        assert_eq!(parse_number("-3,25", true), Ok(-3.25));
+        assert_eq!(parse_number("3", true), Ok(3.0));
+        assert_eq!(parse_number("1.234", true), Err(NumberFault::NotANumber));
+        assert_eq!(parse_number("1,234,5", true), Err(NumberFault::NotANumber));
+    }
+
+    #[test]
+    fn the_shortest_form_reads_back() {
+        for x in [0.1, 1.0 / 3.0, 5e-324, f64::MAX, 45.0_f64.next_up(), 1e22, 123_456_789.0] {
+            assert_eq!(shortest(x).parse::<f64>().unwrap().to_bits(), x.to_bits());
+        }
+        assert_eq!(shortest(1e22), "1e22");
+        assert_eq!(shortest(40.0), "40");
+    }
+}

@@ -1,0 +1,375 @@
+//! Rows of one file, turned into records.
+
+use std::collections::HashSet;
+
+use csv::StringRecord;
+
+use crate::collect::{Collector, Intake};
+use crate::io::header::Field;
+use crate::io::layout::{Layout, Measured, Quantity};
+use crate::io::mapping::{Column, Mapping};
+use crate::io::number::parse_number;
+use crate::io::reject::{Reject, RejectReason, shortened};
+use crate::io::tolerances::ToleranceTable;
+use crate::io::verdict::{Reading, VerdictReader};
+use crate::limit::Tolerance;
+use crate::record::{Record, Source, Verdict};
+use crate::resolution::Resolution;
+
+/// What all files share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) mapping: Mapping,
+    pub(crate) tolerances: Option<ToleranceTable>,
+    pub(crate) acknowledged: HashSet<String>,
+}
+
+/// Reads the rows of blocks into a collector; one per thread.
+pub(crate) struct RowReader<'s> {
+    shared: &'s Shared,
+    pub(crate) collector: Collector,
+    pub(crate) rejects: Vec<Reject>,
+    /// Empty cells of wide rows.
+    pub(crate) not_measured: u64,
+}
+
+/// A row with what its features have in common.
+struct Row<'a> {
+    fields: &'a StringRecord,
+    layout: &'a Layout,
+    source: Source,
+    verdict: Reading,
+    acknowledged: bool,
+}
+
+impl<'s> RowReader<'s> {
+    pub(crate) fn new(shared: &'s Shared, collector: Collector) -> Self {
+        Self { shared, collector, rejects: Vec::new(), not_measured: 0 }
+    }
+
+    /// The byte between fields.
+    pub(crate) fn delimiter(&self) -> u8 {
+        self.shared.mapping.delimiter()
+    }
+
+    /// Reads one row.
+    pub(crate) fn read(
+        &mut self,
+        layout: &Layout,
+        verdicts: &mut VerdictReader,
+        fields: &StringRecord,
+        line: u64,
+    ) {
+        let source = Source { file: layout.file, line };
+        if fields.len() != layout.header.len() {
+            self.reject_torn(layout, verdicts, fields, source);
+            return;
+        }
+        let shared = self.shared;
+        let missing = |text: &str| text.is_empty() || shared.mapping.file.missing.iter().any(|m| m == text);
+        let verdict = verdicts.read(fields, missing);
+        let acknowledged = self.is_acknowledged(layout, &layout.record_id.text(fields), line);
+        let row = Row { fields, layout, source, verdict, acknowledged };
+        if verdict == Reading::Unknown {
+            let column = layout.header.field(Column::Verdict, &shared.mapping).unwrap_or(Field::Absent);
+            let value = column.text(fields);
+            self.note(
+                &row,
+                column.column_name(&layout.header, Column::Verdict),
+                &value,
+                RejectReason::UnknownVerdict,
+            );
+        }
+        let mut placed = false;
+        let mut empty = 0;
+        for measured in &layout.measured {
+            match self.measure(&row, measured, &missing) {
+                Placed::Yes => placed = true,
+                Placed::Empty => empty += 1,
+            }
+        }
+        self.not_measured += if layout.wide { empty } else { 0 };
+        // A wide row's empty cells were not measured; but a row without any value whose verdict guards is a defect that was lost.
+        if !placed && empty > 0 && layout.has_values() {
+            let lost = verdict.verdict().is_some_and(Verdict::guards) || machine_flagged(&row) == Some(true);
+            if !layout.wide || lost {
+                let measured = &layout.measured[0];
+                self.unplaced(&row, measured, "value", "", RejectReason::Missing);
+            }
+        }
+    }
+
+    fn is_acknowledged(&self, layout: &Layout, record_id: &str, line: u64) -> bool {
+        let acknowledged = &self.shared.acknowledged;
+        !acknowledged.is_empty()
+            && (acknowledged.contains(record_id.trim())
+                || acknowledged.contains(&format!("{}:{line}", layout.path.display())))
+    }
+
+    /// A row whose fields cannot be told apart: if any of them says defect, its limit is blocked.
+    fn reject_torn(
+        &mut self,
+        layout: &Layout,
+        verdicts: &VerdictReader,
+        fields: &StringRecord,
+        source: Source,
+    ) {
+        let guarding = verdicts.guarding_word(fields.iter());
+        let acknowledged = self.is_acknowledged(layout, "", source.line);
+        let blocks = guarding.is_some() && !acknowledged;
+        if blocks {
+            // Fields before the first torn one still stand in their place, but which that is cannot be known: only the part is trusted.
+            let part = layout.key[0].text(fields).trim().to_owned();
+            let part = (!part.is_empty()).then_some(part);
+            self.collector.push_unreadable([part.as_deref(), None, None, None, None, None], guarding);
+        }
+        let value = shortened(&fields.iter().collect::<Vec<_>>().join(","));
+        let column = format!("{} of {} fields", fields.len(), layout.header.len());
+        self.rejects.push(Reject { source, column, value, reason: RejectReason::FieldCount, blocks });
+    }
+
+    /// A row that is not UTF-8.
+    pub(crate) fn reject_bytes(
+        &mut self,
+        layout: &Layout,
+        verdicts: &VerdictReader,
+        row: &csv::ByteRecord,
+        line: u64,
+    ) {
+        let lossy = StringRecord::from_byte_record_lossy(row.clone());
+        let guarding = verdicts.guarding_word(lossy.iter());
+        let source = Source { file: layout.file, line };
+        let blocks = guarding.is_some() && !self.is_acknowledged(layout, "", line);
+        if blocks {
+            let readable = |field: &Field| {
+                let text = field.text(&lossy).trim().to_owned();
+                (!text.is_empty() && !text.contains('\u{fffd}')).then_some(text)
+            };
+            let key: [Option<String>; 6] = std::array::from_fn(|i| readable(&layout.key[i]));
+            self.collector.push_unreadable(std::array::from_fn(|i| key[i].as_deref()), guarding);
+        }
+        let value = shortened(&lossy.iter().collect::<Vec<_>>().join(","));
+        self.rejects.push(Reject {
+            source,
+            column: String::new(),
+            value,
+            reason: RejectReason::NotUtf8,
+            blocks,
+        });
+    }
+
+    /// Reads one feature of a row.
+    fn measure(&mut self, row: &Row<'_>, measured: &Measured, missing: &impl Fn(&str) -> bool) -> Placed {
+        let Row { fields, layout, .. } = *row;
+        let shared = self.shared;
+        let comma = shared.mapping.file.decimal_comma;
+        macro_rules! number {
+            ($field:expr, $column:expr) => {{
+                let field: &Field = $field;
+                let text = field.text(fields);
+                let text = text.trim();
+                if missing(text) {
+                    None
+                } else {
+                    match parse_number(text, comma) {
+                        Ok(number) => Some(number),
+                        Err(fault) => {
+                            let name = field.column_name(&layout.header, $column);
+                            self.unplaced(row, measured, &name, text, RejectReason::Number(fault));
+                            return Placed::Yes;
+                        }
+                    }
+                }
+            }};
+        }
+        let value = match &measured.value {
+            Quantity::Absent => return Placed::Empty,
+            Quantity::Plain(field) => number!(field, Column::Value),
+            Quantity::Length(dx, dy) => {
+                number!(dx, Column::Dx).zip(number!(dy, Column::Dy)).map(|(x, y)| x.hypot(y))
+            }
+        };
+        let Some(value) = value else { return Placed::Empty };
+        let mut written = Tolerance {
+            lower: number!(&measured.lower, Column::Lower),
+            upper: number!(&measured.upper, Column::Upper),
+        };
+        let mut nominal = number!(measured.nominal.as_ref().unwrap_or(&layout.nominal), Column::Nominal);
+        let mut sigma = number!(&layout.sigma, Column::Sigma);
+        let mut resolution = match number!(&layout.resolution, Column::Resolution).map(Resolution::from_step)
+        {
+            None => None,
+            Some(Ok(step)) => Some(step),
+            Some(Err(_)) => {
+                let name = layout.resolution.column_name(&layout.header, Column::Resolution);
+                let text = layout.resolution.text(fields);
+                self.unplaced(row, measured, &name, &text, RejectReason::Resolution);
+                return Placed::Yes;
+            }
+        };
+        let key = row.key(measured);
+        let key_text: [&str; 6] = std::array::from_fn(|i| key[i].trim());
+        if let Some(at) = [0].into_iter().find(|&i| key_text[i].is_empty()) {
+            let name = layout.key[at].column_name(&layout.header, Column::Part);
+            self.unplaced(row, measured, &name, "", RejectReason::Missing);
+            return Placed::Yes;
+        }
+        let mut unit = key_text[5];
+        let table = shared.tolerances.as_ref().and_then(|t| t.get(key_text));
+        if let Some(entry) = table {
+            if written == Tolerance::default() {
+                written = entry.written;
+            }
+            nominal = nominal.or(entry.nominal);
+            sigma = sigma.or(entry.sigma);
+            resolution = resolution.or(entry.resolution);
+            unit = if unit.is_empty() { &entry.unit } else { unit };
+        }
+        let Some(tolerance) = shared.mapping.limits.form.import(written, nominal) else {
+            let name = layout.nominal.column_name(&layout.header, Column::Nominal);
+            self.unplaced(row, measured, &name, &layout.nominal.text(fields), RejectReason::Nominal);
+            return Placed::Yes;
+        };
+        let record = Record {
+            key: [key_text[0], key_text[1], key_text[2], key_text[3], key_text[4], unit],
+            value,
+            tolerance,
+            verdict: row.verdict.verdict(),
+            nominal,
+            sigma,
+            resolution,
+            machine_flagged: machine_flagged(row),
+            source: row.source,
+            ..Record::default()
+        };
+        self.take(row, measured, &record);
+        Placed::Yes
+    }
+
+    /// Hands a record to the collector; names and times are read only for records that it keeps.
+    fn take(&mut self, row: &Row<'_>, measured: &Measured, record: &Record<'_>) {
+        let Row { fields, layout, .. } = *row;
+        let usable = record.tolerance.sides().all(|(_, l)| l.is_finite())
+            && record.tolerance.lower.zip(record.tolerance.upper).is_none_or(|(l, u)| l <= u);
+        if record.tolerance == Tolerance::default() || !usable || !record.value.is_finite() {
+            let (column, field, reason) = if record.tolerance == Tolerance::default() {
+                (Column::Lower, &measured.lower, RejectReason::NoLimit)
+            } else if usable {
+                (
+                    Column::Value,
+                    &Field::Absent,
+                    RejectReason::Number(crate::io::number::NumberFault::OutOfRange),
+                )
+            } else {
+                (Column::Lower, &measured.lower, RejectReason::LimitsSwapped)
+            };
+            let name = field.column_name(&layout.header, column);
+            self.unplaced(row, measured, &name, &field.text(fields), reason);
+            return;
+        }
+        let flagged = record.tolerance.flagging_side(record.value, self.collector.options.boundary).is_some();
+        let kept = flagged || record.verdict.is_some_and(Verdict::is_fault);
+        let text = |field: &'_ Field| field.text(fields).trim().to_owned();
+        let names = if kept {
+            [&layout.record_id, &layout.defect_id, &layout.board, &layout.refdes].map(text)
+        } else {
+            Default::default()
+        };
+        let time_text = if kept { text(&layout.time) } else { String::new() };
+        let time = layout.times.read(&time_text);
+        if time.is_none() && !time_text.is_empty() {
+            let name = layout.time.column_name(&layout.header, Column::Time);
+            self.note(row, name, &time_text, RejectReason::Time);
+        }
+        let record = Record {
+            record_id: &names[0],
+            defect_id: &names[1],
+            board: &names[2],
+            refdes: &names[3],
+            time,
+            ..*record
+        };
+        let before = self.collector.counts;
+        let intake = self.collector.push(&record);
+        debug_assert_eq!(intake, Intake::Counted);
+        let after = self.collector.counts;
+        if after.machine_disagrees > before.machine_disagrees {
+            let name = layout.flagged.column_name(&layout.header, Column::Flagged);
+            self.note(row, name, &layout.flagged.text(fields), RejectReason::MachineDisagrees);
+        }
+        if after.verdict_disagrees > before.verdict_disagrees {
+            let word = row.verdict.verdict().map_or("", Verdict::word);
+            self.note(row, Column::Verdict.name().to_owned(), word, RejectReason::VerdictDisagrees);
+        }
+    }
+
+    /// A row, or a feature of it, whose value or limits cannot be used.
+    fn unplaced(
+        &mut self,
+        row: &Row<'_>,
+        measured: &Measured,
+        column: &str,
+        value: &str,
+        reason: RejectReason,
+    ) {
+        let verdict = row.verdict.verdict();
+        let guards = verdict.is_some_and(Verdict::guards);
+        // What cannot be read counts as flagged; what is empty or has no limit only where the machine says that it flagged it.
+        let silent = matches!(reason, RejectReason::Missing | RejectReason::NoLimit);
+        let flagged = !silent || machine_flagged(row) == Some(true);
+        if !row.acknowledged {
+            let key = row.key(measured);
+            let known = |i: usize| Some(key[i].trim()).filter(|t| !t.is_empty());
+            let verdict = if guards || flagged { verdict } else { Some(Verdict::Pass) };
+            self.collector.push_unreadable(std::array::from_fn(known), verdict);
+        }
+        self.rejects.push(Reject {
+            source: row.source,
+            column: column.to_owned(),
+            value: shortened(value),
+            reason,
+            blocks: guards && !row.acknowledged,
+        });
+    }
+
+    /// An oddity of a row that counts all the same.
+    fn note(&mut self, row: &Row<'_>, column: String, value: &str, reason: RejectReason) {
+        self.rejects.push(Reject {
+            source: row.source,
+            column,
+            value: shortened(value),
+            reason,
+            blocks: false,
+        });
+    }
+}
+
+/// The machine's own decision, where it is written in words that can only mean one thing.
+fn machine_flagged(row: &Row<'_>) -> Option<bool> {
+    let text = row.layout.flagged.text(row.fields);
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "y" | "fail" | "ng" | "flagged" => Some(true),
+        "0" | "false" | "no" | "n" | "pass" | "ok" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a feature of a row held anything.
+enum Placed {
+    Yes,
+    Empty,
+}
+
+impl<'a> Row<'a> {
+    /// The key's fields for one of its features.
+    fn key(&self, measured: &'a Measured) -> [std::borrow::Cow<'a, str>; 6] {
+        let mut key = std::array::from_fn(|i| self.layout.key[i].text(self.fields));
+        if let Some(feature) = &measured.feature {
+            key[4] = feature.as_str().into();
+        }
+        if let Some(unit) = &measured.unit {
+            key[5] = unit.as_str().into();
+        }
+        key
+    }
+}
