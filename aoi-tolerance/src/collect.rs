@@ -155,7 +155,10 @@ impl Collector {
 
     /// Takes one record and says what became of it; nothing is dropped silently.
     pub fn push(&mut self, record: &Record<'_>) -> Intake {
-        let Tolerance { lower, upper } = record.tolerance;
+        // Adding zero turns -0.0 into 0.0: they are one limit, whichever came first.
+        let unsigned_zero = |limit: Option<f64>| limit.map(|l| l + 0.0);
+        let (lower, upper) = (unsigned_zero(record.tolerance.lower), unsigned_zero(record.tolerance.upper));
+        let record = &Record { tolerance: Tolerance { lower, upper }, ..*record };
         let limits_finite = record.tolerance.sides().all(|(_, l)| l.is_finite());
         let refused = if lower.is_none() && upper.is_none() {
             Intake::NoLimit
@@ -227,7 +230,6 @@ impl Collector {
             self.keys.len() - 1
         };
         let versions = &mut self.keys[slot].1;
-        // Compared as numbers: limits of 0.0 and -0.0 are one limit.
         let known = versions.iter().position(|v| v.tolerance == record.tolerance);
         let at = known.unwrap_or_else(|| {
             versions.push(Version::new(record.tolerance));
@@ -236,7 +238,7 @@ impl Collector {
         &mut versions[at]
     }
 
-    /// Adds what `other` has gathered.
+    /// Adds what `other`, a collector with the same options, has gathered.
     pub fn merge(&mut self, other: Self) {
         self.counts.add(&other.counts);
         self.unreadable.extend(other.unreadable);

@@ -31,6 +31,12 @@ pub enum Error {
         /// The limit.
         limit: f64,
     },
+    /// A repeatability that is negative or not finite.
+    #[error("sigma {got} is not a repeatability: expected a finite number, not negative")]
+    Sigma {
+        /// The number.
+        got: f64,
+    },
     /// A margin that cannot be read or is negative.
     #[error("margin {got:?} is not one of 0.5 (absolute), 2% (of the old limit) or 3sigma, none negative")]
     Margin {
@@ -55,7 +61,7 @@ pub enum Error {
     },
     /// A split needs something that the records do not carry.
     #[error(
-        "the {split} split needs {needs}, which no record carries; name its column in the mapping or choose another split"
+        "the {split} split needs {needs}, which not every record carries; name its column in the mapping or choose another split"
     )]
     Split {
         /// The split asked for.

@@ -40,6 +40,8 @@ pub mod pool;
 pub mod population;
 pub mod proposal;
 pub mod record;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod resolution;
 pub mod simulate;
 mod threads;

@@ -113,9 +113,12 @@ impl Movement {
 }
 
 impl Candidate {
-    fn new(evidence: &Evidence, options: &Options) -> Result<Self, Error> {
+    pub(crate) fn new(evidence: &Evidence, options: &Options) -> Result<Self, Error> {
         let boundary = options.boundary;
         let ordered = Ordered::new(evidence, boundary)?;
+        if let Some(got) = evidence.sigma.filter(|s| !s.is_finite() || *s < 0.0) {
+            return Err(Error::Sigma { got });
+        }
         let misses = usize::try_from(options.misses).unwrap_or(usize::MAX - 1);
         let guarded_value = ordered.guarded_value(misses);
         let resolved = options.margin.resolve(ordered.baseline, evidence.sigma);

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::evidence::Evidence;
-use crate::optimise::{prepare_all, propose_all};
-use crate::options::Options;
+use crate::optimise::{optimise, prepare_all, propose_all};
+use crate::options::{Options, Policy};
 use crate::proposal::Proposal;
 
 /// What a group's defects allow one of its limits.
@@ -26,7 +26,7 @@ pub(crate) struct PoolGuard {
 /// As [`crate::optimise::optimise`], with `groups[i]` naming the group whose defects may certify `evidence[i]` under
 /// [`crate::options::Policy::Certified`] where its own are too few.
 ///
-/// A limit without a sigma has no scale and joins no group; a group with an unreadable defect row gives no certificate.
+/// Under other policies the groups change nothing. A limit without a sigma has no scale and joins no group; a group with an unreadable defect row gives no certificate.
 ///
 /// # Errors
 /// As [`crate::optimise::optimise`]; also when the two slices differ in length.
@@ -41,6 +41,9 @@ pub fn optimise_pooled(
             got: format!("{} entries", groups.len()),
             expected: "one per limit",
         });
+    }
+    if !matches!(options.policy, Policy::Certified { .. }) {
+        return optimise(evidence, options);
     }
     let mut candidates = prepare_all(evidence, options)?;
     let mut members: BTreeMap<&str, Vec<(usize, f64)>> = BTreeMap::new();
@@ -64,8 +67,10 @@ pub fn optimise_pooled(
         let misses = usize::try_from(options.misses).unwrap_or(usize::MAX);
         let Some(&distance) = distances.get(misses) else { continue };
         for (i, sigma) in members {
-            // Rounded towards flagging at both steps: nearer to T0, never further.
-            let limit = (candidates[i].ordered.baseline - distance.next_down() * sigma).next_up();
+            // The quotient, the product and the difference are each rounded; the slack outweighs all three, towards flagging.
+            let (baseline, reach) = (candidates[i].ordered.baseline, distance * sigma);
+            let slack = 4.0 * f64::EPSILON * (baseline.abs() + reach);
+            let limit = (baseline - reach + slack).next_up();
             candidates[i].pool =
                 Some(PoolGuard { group: group.to_owned(), defects: distances.len() as u64, limit });
         }
@@ -77,7 +82,6 @@ pub fn optimise_pooled(
 mod tests {
     use super::*;
     use crate::limit::Side;
-    use crate::options::Policy;
     use crate::proposal::{Decision, Reason};
 
     /// Twelve limits with five defects each: 60 together, which is what 5 % at 95 % needs (59).
@@ -106,7 +110,7 @@ mod tests {
     #[test]
     fn a_group_certifies_what_its_limits_cannot_alone() {
         let (evidence, groups) = family(Some(0.5));
-        let alone = crate::optimise::optimise(&evidence, &certified()).unwrap();
+        let alone = optimise(&evidence, &certified()).unwrap();
         assert!(alone.iter().all(|p| p.reason == Reason::Uncertified { missing: 54 }));
         let pooled = optimise_pooled(&evidence, &groups, &certified()).unwrap();
         assert!(pooled.iter().all(Proposal::moves), "{pooled:?}");

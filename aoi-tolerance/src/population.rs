@@ -1,5 +1,6 @@
 //! The evidence of a whole set of records: one entry per limit, duplicates settled, escapes found.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use crate::collect::{CollectOptions, Collector, Counts, Row, Unreadable, Version};
@@ -130,11 +131,19 @@ pub(crate) fn assemble(collector: Collector) -> Population {
     for (_, versions) in &mut keys {
         settle_duplicates(versions, &mut duplicates);
         versions.sort_by(|a, b| {
-            let limits = |v: &Version| v.tolerance.sides().map(|(s, l)| (s, l.to_bits())).collect::<Vec<_>>();
-            (a.first_time, limits(a)).cmp(&(b.first_time, limits(b)))
+            a.first_time.cmp(&b.first_time).then_with(|| order_of_limits(a.tolerance, b.tolerance))
         });
+        for version in versions {
+            for rows in [&mut version.flagged, &mut version.unflagged_faults] {
+                rows.sort_by(|a, b| {
+                    let rest = |r: &Row| (r.time, r.record, r.defect, r.board);
+                    let by_name = (a.source, a.verdict).cmp(&(b.source, b.verdict));
+                    by_name.then(a.value.total_cmp(&b.value)).then_with(|| rest(a).cmp(&rest(b)))
+                });
+            }
+        }
     }
-    duplicates.sort_by_key(|d| d.source);
+    duplicates.sort_by_key(|d| (d.source, d.verdict, d.conflict));
     keys.sort_by(|a, b| a.0.cmp(&b.0));
 
     let caught = caught_faults(&keys);
@@ -145,9 +154,20 @@ pub(crate) fn assemble(collector: Collector) -> Population {
             add_limits(&mut population, &key, number, &version, &caught, options);
         }
     }
-    population.escapes.sort_by(|a, b| a.limit.cmp(&b.limit).then(a.value.total_cmp(&b.value)));
+    population.escapes.sort_by(|a, b| {
+        a.limit.cmp(&b.limit).then(a.value.total_cmp(&b.value)).then(a.source.cmp(&b.source))
+    });
     attribute_unreadable(&mut population, &unreadable);
     population
+}
+
+/// Orders tolerances by lower, then upper limit; one that is absent comes first.
+fn order_of_limits(a: Tolerance, b: Tolerance) -> Ordering {
+    let side = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    };
+    side(a.lower, b.lower).then_with(|| side(a.upper, b.upper))
 }
 
 /// Keeps one copy of each record that a key holds several times.

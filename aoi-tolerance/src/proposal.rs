@@ -124,8 +124,8 @@ impl fmt::Display for Reason {
             Self::Pending { pending, flagged } => {
                 write!(f, "{pending} of {flagged} flagged values have no verdict")
             }
-            Self::UnreadableDefects { rows } => write!(f, "{rows} defect rows cannot be read"),
-            Self::Escaped { defects } => write!(f, "{defects} defects escaped all limits"),
+            Self::UnreadableDefects { rows } => write!(f, "defect rows that cannot be read: {rows}"),
+            Self::Escaped { defects } => write!(f, "defects that escaped all limits: {defects}"),
         }
     }
 }

@@ -10,8 +10,9 @@ use std::str::FromStr;
 use crate::binomial;
 use crate::collect::Row;
 use crate::error::Error;
+use crate::evidence::Evidence;
 use crate::limit::is_flagged;
-use crate::optimise::{optimise, optimise_limit};
+use crate::optimise::{Candidate, optimise, prepare_all, propose_all};
 use crate::options::Options;
 use crate::population::{Limit, LimitId, Population};
 use crate::record::{Identity, Verdict};
@@ -32,25 +33,36 @@ pub enum Split {
 /// Parts in [`Split::Paper`].
 const PAPER_PARTS: usize = 5;
 
+/// The splits as they are written.
+const SPLITS: &str = "paper, loo, kfold:K with K from 2, or time:SHARE with SHARE between 0 and 1";
+
+impl Split {
+    /// Refuses fewer than two folds and a share that leaves one side empty.
+    fn check(self) -> Result<(), Error> {
+        let got = match self {
+            Self::Folds(k) if k < 2 => format!("kfold:{k}"),
+            Self::Time(share) if !(share > 0.0 && share < 1.0) => format!("time:{share}"),
+            _ => return Ok(()),
+        };
+        Err(Error::Option { option: "split", got, expected: SPLITS })
+    }
+}
+
 impl FromStr for Split {
     type Err = Error;
 
     /// Reads `paper`, `loo`, `kfold:5` or `time:0.7`.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refused = || Error::Option {
-            option: "split",
-            got: text.to_owned(),
-            expected: "paper, loo, kfold:K with K from 2, or time:SHARE with SHARE between 0 and 1",
+        let refused = || Error::Option { option: "split", got: text.to_owned(), expected: SPLITS };
+        let split = match text.split_once(':') {
+            None if text == "paper" => Self::Paper,
+            None if text == "loo" => Self::LeaveOneOut,
+            Some(("kfold", k)) => Self::Folds(k.parse().map_err(|_| refused())?),
+            Some(("time", share)) => Self::Time(share.parse().map_err(|_| refused())?),
+            _ => return Err(refused()),
         };
-        match text.split_once(':') {
-            None if text == "paper" => Ok(Self::Paper),
-            None if text == "loo" => Ok(Self::LeaveOneOut),
-            Some(("kfold", k)) => k.parse().ok().filter(|&k| k >= 2).map(Self::Folds).ok_or_else(refused),
-            Some(("time", s)) => {
-                s.parse().ok().filter(|&s: &f64| s > 0.0 && s < 1.0).map(Self::Time).ok_or_else(refused)
-            }
-            _ => Err(refused()),
-        }
+        split.check()?;
+        Ok(split)
     }
 }
 
@@ -98,7 +110,7 @@ pub fn recall(flagged: u64, held_back: u64, delta: f64) -> Result<Option<(f64, f
 }
 
 impl Validation {
-    /// Held-back defects and those flagged, over all limits.
+    /// Held-back defects and those flagged, over all limits; a defect measured by two limits counts at each.
     pub fn totals(&self) -> (u64, u64) {
         self.limits.iter().fold((0, 0), |(h, f), l| (h + l.defects_validation, f + l.flagged))
     }
@@ -115,6 +127,7 @@ pub fn validate(
     options: &Options,
 ) -> Result<Validation, Error> {
     options.check()?;
+    split.check()?;
     let limits: Vec<&Limit> = population.limits.iter().collect();
     match split {
         Split::Paper => {
@@ -270,9 +283,10 @@ fn hold_back(
 /// gives one limit, and leaving out any other gives another: two computations serve all n.
 fn leave_one_out(limits: &[&Limit], options: &Options) -> Result<Validation, Error> {
     let misses = usize::try_from(options.misses).unwrap_or(usize::MAX);
+    let all: Vec<Evidence> = limits.iter().map(|l| l.evidence()).collect();
+    let mut candidates = prepare_all(&all, options)?;
     let mut recalls = Vec::with_capacity(limits.len());
-    for limit in limits {
-        let mut evidence = limit.evidence();
+    for (at, (limit, mut evidence)) in limits.iter().zip(all).enumerate() {
         let side = limit.id.side;
         evidence.defects.sort_unstable_by(|a, b| side.mirror(*b).total_cmp(&side.mirror(*a)));
         let defects = evidence.defects.clone();
@@ -284,7 +298,12 @@ fn leave_one_out(limits: &[&Limit], options: &Options) -> Result<Validation, Err
             }
             evidence.defects.clone_from(&defects);
             evidence.defects.remove(left_out);
-            let new_limit = optimise_limit(&evidence, options)?.new_limit;
+            let whole = std::mem::replace(&mut candidates[at], Candidate::new(&evidence, options)?);
+            // Certificates that hold at once depend on how many limits move, so all are proposed; others stand alone.
+            let asked = if options.simultaneous { 0..candidates.len() } else { at..at + 1 };
+            let proposals = propose_all(&candidates[asked.clone()], options.percentile, options)?;
+            candidates[at] = whole;
+            let new_limit = proposals[at - asked.start].new_limit;
             flagged +=
                 group.iter().filter(|&&v| is_flagged(v, new_limit, side, options.boundary)).count() as u64;
         }

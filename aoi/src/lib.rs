@@ -1,1 +1,5 @@
-//! The pipeline over the three libraries, and the `aoi` command.
+//! The pipeline over the aoi libraries, and the generator of the data that `aoi demo` runs on.
+//!
+//! [`demo::line`] makes a production line's review history from a seed: parts, limits, false calls, defects.
+
+pub mod demo;

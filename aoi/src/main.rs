@@ -1,2 +1,7 @@
-//! The `aoi` command.
-fn main() {}
+//! The `aoi` command: a thin shell over the libraries.
+
+mod command;
+
+fn main() -> std::process::ExitCode {
+    command::run()
+}

@@ -19,6 +19,8 @@ pub enum RejectReason {
     Number(NumberFault),
     /// The resolution is not a positive step.
     Resolution,
+    /// The sigma is negative.
+    Sigma,
     /// Neither the row nor the tolerance table has a limit.
     NoLimit,
     /// The lower limit lies above the upper one.
@@ -54,6 +56,7 @@ impl fmt::Display for RejectReason {
             Self::Missing => f.write_str("empty"),
             Self::Number(fault) => write!(f, "{fault}"),
             Self::Resolution => f.write_str("not a positive decimal step"),
+            Self::Sigma => f.write_str("negative"),
             Self::NoLimit => f.write_str("no limit in the row or the tolerance table"),
             Self::LimitsSwapped => f.write_str("the lower limit lies above the upper limit"),
             Self::Nominal => f.write_str("the limits need a nominal value that is missing or unusable"),

@@ -196,6 +196,11 @@ impl<'s> RowReader<'s> {
         };
         let mut nominal = number!(measured.nominal.as_ref().unwrap_or(&layout.nominal), Column::Nominal);
         let mut sigma = number!(&layout.sigma, Column::Sigma);
+        if sigma.is_some_and(|s| s < 0.0) {
+            let name = layout.sigma.column_name(&layout.header, Column::Sigma);
+            self.unplaced(row, measured, &name, &layout.sigma.text(fields), RejectReason::Sigma);
+            return Placed::Yes;
+        }
         let mut resolution = match number!(&layout.resolution, Column::Resolution).map(Resolution::from_step)
         {
             None => None,
@@ -270,11 +275,16 @@ impl<'s> RowReader<'s> {
         let flagged = record.tolerance.flagging_side(record.value, self.collector.options.boundary).is_some();
         let kept = flagged || record.verdict.is_some_and(Verdict::is_fault);
         let text = |field: &'_ Field| field.text(fields).trim().to_owned();
-        let names = if kept {
+        let mut names = if kept {
             [&layout.record_id, &layout.defect_id, &layout.board, &layout.refdes].map(text)
         } else {
             Default::default()
         };
+        let [_, defect_id, board, refdes] = &mut names;
+        if kept && layout.wide && defect_id.is_empty() && (board.is_empty() || refdes.is_empty()) {
+            // The features of a wide row are those of one part: what one of them flags did not escape the others.
+            *defect_id = format!("row {}:{}", row.source.file, row.source.line);
+        }
         let time_text = if kept { text(&layout.time) } else { String::new() };
         let time = layout.times.read(&time_text);
         if time.is_none() && !time_text.is_empty() {

@@ -98,6 +98,9 @@ impl ToleranceTable {
                 resolution: step.map_err(|e| fail(line, e.to_string()))?,
                 unit: text(unit).to_owned(),
             };
+            if let Some(got) = entry.sigma.filter(|s| *s < 0.0) {
+                return Err(fail(line, Error::Sigma { got }.to_string()));
+            }
             if written == Tolerance::default() {
                 continue;
             }

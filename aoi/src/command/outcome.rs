@@ -1,0 +1,51 @@
+//! How a command ends.
+
+use std::fmt;
+
+use aoi_tolerance::Error;
+
+/// A command that ran to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done.
+    Done,
+    /// Done, but the answer is no.
+    No,
+}
+
+/// A command that could not do its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library's word.
+    Tolerance(Error),
+    /// Arguments that do not fit together.
+    Usage(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl Failure {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_)
+            | Self::Tolerance(Error::Option { .. } | Error::Margin { .. } | Error::Resolution { .. }) => 2,
+            Self::Tolerance(_) | Self::Other(_) => 1,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Tolerance(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tolerance(error) => write!(f, "{error}"),
+            Self::Usage(text) | Self::Other(text) => f.write_str(text),
+        }
+    }
+}

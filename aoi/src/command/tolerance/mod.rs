@@ -1,0 +1,35 @@
+//! `aoi tolerance`: limits from reviewed records.
+
+pub(crate) mod arguments;
+mod inspect;
+pub(crate) mod optimise;
+mod simulate;
+mod summary;
+mod validate;
+
+use clap::Subcommand;
+
+use super::outcome::{Failure, Outcome};
+pub(crate) use summary::print_optimised;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Compute new limits, with their certificates and a report.
+    Optimise(Box<optimise::Arguments>),
+    /// Say what is in record files, and what is wrong with them.
+    Inspect(inspect::Arguments),
+    /// Ask what every percentile would do to every limit, without changing anything.
+    Simulate(Box<simulate::Arguments>),
+    /// Hold defects back and see whether the limits computed without them would have flagged them.
+    Validate(Box<validate::Arguments>),
+}
+
+/// Runs one of the subcommands.
+pub(crate) fn run(command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Optimise(arguments) => optimise::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
+    }
+}

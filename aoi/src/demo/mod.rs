@@ -1,0 +1,3 @@
+//! Generated data: what the demo, the examples and the benches run on.
+
+pub mod line;
