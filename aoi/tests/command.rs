@@ -299,3 +299,84 @@ fn the_demo_writes_everything_it_names_and_repeats_itself() {
     };
     assert!(run() == run());
 }
+
+#[test]
+fn the_published_example_of_records_is_read_without_a_reject() {
+    let example = include_bytes!("../../aoi-tolerance/formats/records.example.csv");
+    let bench = Bench::new();
+    let said = bench.file("in.csv", example).aoi("tolerance inspect in.csv --rejects rejects.csv --json");
+    let summary: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(
+        (&summary["measured"], &summary["outside"], &summary["limits"]),
+        (&4.into(), &3.into(), &3.into())
+    );
+    assert!(bench.table("rejects.csv").is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_command_leaves_no_file() {
+    use std::process::{Command, Stdio};
+
+    let bench = Bench::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aoi"))
+        .args(["tolerance", "optimise", "-", "--out"])
+        .arg(bench.path("limits.csv"))
+        .arg("--rejects")
+        .arg(bench.path("rejects.csv"))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{HEADER}").unwrap();
+    let rows: String = records().split_once('\n').unwrap().1.repeat(2000);
+    stdin.write_all(rows.as_bytes()).unwrap();
+    // The rejects file has been started under its temporary name by now; nothing else is there.
+    assert_eq!(bench.files().len(), 1, "{:?}", bench.files());
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    // The command looks at the request when the next block has been read; then it stops reading.
+    while stdin.write_all(rows.as_bytes()).is_ok() {}
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stopped on request"));
+    assert!(bench.files().is_empty(), "{:?}", bench.files());
+}
+
+#[test]
+fn a_verdict_built_from_two_columns_is_counted_by_rule() {
+    let map = r#"
+        [file]
+        missing = ["NA"]
+        [columns]
+        part = "Component"
+        inspection = "Test"
+        [[verdict.rules]]
+        name = "good"
+        when = { Operator = "Good" }
+        verdict = "false_call"
+        [[verdict.rules]]
+        name = "overturned"
+        when = { Operator = "Bad", Repair = "FalseScrap" }
+        verdict = "false_call"
+        [[verdict.rules]]
+        when = { Operator = "Bad", Repair = "" }
+        verdict = "provisional"
+    "#;
+    let rows = "Component,Test,Operator,Repair\nC1,Size,Good,NA\nC1,Size,bad,FalseScrap\nC2,Size,Bad,NA\nC2,Size,Bad,Burnt\n";
+    let bench = Bench::new();
+    bench.file("in.csv", rows).file("map.toml", map);
+    let said = bench.aoi("tolerance inspect in.csv --map map.toml");
+    assert_eq!(said.code, 0, "{said:?}");
+    let spaced = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for line in [
+        "1 false_call good",
+        "1 false_call overturned",
+        "1 provisional Operator=Bad & Repair=",
+        "1 - no rule matches",
+    ] {
+        assert!(spaced.contains(line), "{line:?} in {}", said.out);
+    }
+    assert!(said.out.contains("no value column"));
+}

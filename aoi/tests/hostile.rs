@@ -423,3 +423,32 @@ fn a_wrong_tolerance_table_is_refused_because_it_decides_about_every_record() {
         assert!(said.err.contains(word) && said.err.contains("limits_in.csv"), "{table:?}: {}", said.err);
     }
 }
+
+#[test]
+fn a_machine_or_a_review_that_disagrees_with_the_limits_is_noted_and_the_row_kept() {
+    let with_flag = |extra: &str| {
+        let flag = |l: &str| {
+            if l.starts_with("part") {
+                "flagged"
+            } else if l.contains(",44,") {
+                "0"
+            } else {
+                "1"
+            }
+            .to_owned()
+        };
+        let lines: Vec<String> = records().lines().map(|l| format!("{l},{}\n", flag(l))).collect();
+        lines.concat() + extra
+    };
+    assert!(same_answer(with_flag("")).is_empty());
+    rejected(&same_answer(with_flag("R1,solder,height,45,40,,pass,1\n")), "25", "flagged", "differs");
+    rejected(
+        &same_answer(with_flag("R1,solder,height,45,40,,false_call,0\n")),
+        "25",
+        "verdict",
+        "does not fit",
+    );
+    // Passed by the machine although outside: neither a false call nor pending, but two things are odd about it.
+    let rejects = same_answer(with_flag("R1,solder,height,39,40,,pass,0\n"));
+    assert_eq!(rejects.iter().map(|r| r.get("row")).collect::<Vec<_>>(), ["25", "25"]);
+}

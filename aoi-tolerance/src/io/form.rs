@@ -6,6 +6,7 @@ use crate::limit::{Side, Tolerance};
 
 /// What the lower and upper columns of a file hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LimitForm {
     /// The limits themselves.

@@ -15,6 +15,7 @@ use crate::record::Verdict;
 
 /// A mapping file.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Mapping {
     /// How the text is written.
@@ -35,6 +36,7 @@ pub struct Mapping {
 
 /// How the text of a records file is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct FileFormat {
     /// One ASCII character between fields.
@@ -66,6 +68,7 @@ impl Default for FileFormat {
 
 /// A canonical column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the format's own; formats/mapping.schema.json describes each")]
 pub enum Column {
@@ -148,6 +151,7 @@ impl Column {
 
 /// One column of the site, or several joined by `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Names {
     /// One column.
@@ -168,6 +172,7 @@ impl Names {
 
 /// How verdicts are read.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct VerdictMapping {
     /// The site's word (in any case) -> verdict, beside the canonical words; for a single verdict column.
@@ -178,6 +183,7 @@ pub struct VerdictMapping {
 
 /// One rule of a verdict built from several columns.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VerdictRule {
     /// Column -> the word it must hold (in any case); the empty word matches an empty or missing field.
@@ -190,6 +196,7 @@ pub struct VerdictRule {
 
 /// A verdict in a mapping file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the canonical words, documented at `Verdict`")]
 pub enum VerdictWord {
@@ -218,6 +225,7 @@ impl From<VerdictWord> for Verdict {
 
 /// How limits are written.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitMapping {
     /// The form of the lower and upper columns.
@@ -226,6 +234,7 @@ pub struct LimitMapping {
 
 /// One column per feature.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct WideMapping {
     /// The features and their columns.
@@ -236,6 +245,7 @@ pub struct WideMapping {
 
 /// One feature of a wide file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WideFeature {
     /// Its name in the records; the column's name if absent.
@@ -303,6 +313,19 @@ mod tests {
         assert!(
             !mapping.columns.is_empty() && !mapping.constants.is_empty() && !mapping.verdict.words.is_empty()
         );
+    }
+
+    #[test]
+    fn the_published_schema_is_that_of_the_types() {
+        let mut schema = serde_json::to_value(schemars::schema_for!(Mapping)).unwrap();
+        schema["title"] = "aoi mapping file (TOML)".into();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("formats/mapping.schema.json");
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("AOI_WRITE_SCHEMA").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let published = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(published, text, "run this test with AOI_WRITE_SCHEMA=1 to publish the types' schema");
     }
 
     #[test]

@@ -130,3 +130,37 @@ impl ToleranceTable {
         names
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("formats")
+    }
+
+    #[test]
+    fn the_example_is_read_and_found_by_its_key() {
+        let table =
+            ToleranceTable::read(&folder().join("tolerances.example.csv"), &Mapping::default()).unwrap();
+        let entry = table.get(["R0402", "any model", "", "placement", "offset x", ""]).unwrap();
+        assert_eq!(entry.written, Tolerance { lower: Some(-75.0), upper: Some(75.0) });
+        assert_eq!((entry.sigma, entry.unit.as_str()), (Some(1.5), "um"));
+        assert_eq!(table.get(["R0402", "", "", "solder", "offset x", ""]), None);
+        assert_eq!(table.features(), ["coplanarity", "fillet height", "offset x"]);
+    }
+
+    #[test]
+    fn the_schema_has_the_columns_that_are_read() {
+        let text = std::fs::read_to_string(folder().join("tolerances.schema.json")).unwrap();
+        let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut named: Vec<&str> =
+            schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let others =
+            [Column::Lower, Column::Upper, Column::Nominal, Column::Sigma, Column::Resolution, Column::Unit];
+        let mut read: Vec<&str> = KEY.iter().chain(&others).map(|c| c.name()).collect();
+        named.sort_unstable();
+        read.sort_unstable();
+        assert_eq!(named, read);
+    }
+}
