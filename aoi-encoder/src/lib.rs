@@ -8,6 +8,7 @@ mod params;
 mod positions;
 mod preset;
 pub mod reference;
+pub mod weights;
 
 pub use config::{Config, Feedforward, Grid, Positions, PrefixPositions, Resampling};
 pub use error::{Error, Result};

@@ -147,10 +147,17 @@ impl Table {
 }
 
 /// Numbers laid out by a [`Table`]: weights, their gradient, or a moment of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Params<T> {
     table: Arc<Table>,
     values: Vec<T>,
+}
+
+impl<T> std::fmt::Debug for Params<T> {
+    /// Their number only: millions of weights help nobody.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Params").field("len", &self.values.len()).finish_non_exhaustive()
+    }
 }
 
 impl<T: Copy + Default> Params<T> {
