@@ -4,18 +4,25 @@
 
 mod config;
 mod error;
+mod kernel;
+mod layers;
 mod params;
 mod positions;
 mod preset;
 pub mod reference;
+mod vit;
 pub mod weights;
+mod workspace;
 
 pub use config::{Config, Feedforward, Grid, Positions, PrefixPositions, Resampling};
 pub use error::{Error, Result};
+pub use kernel::Instructions;
 pub use ndarray;
 pub use params::{Params, Role, Table, Tensor};
 pub use positions::PositionTable;
 pub use preset::preset_names;
+pub use vit::{Encoder, Features};
+pub use workspace::Workspace;
 
 /// Checks the shape \[b, c, height, width\] of a batch of images and returns their grid of patches.
 pub(crate) fn images_grid(config: &Config, shape: &[usize]) -> Result<Grid> {

@@ -20,12 +20,17 @@ impl PositionTable {
     /// # Errors
     /// [`crate::Error::Config`] when the grid is empty or above 4096 a side.
     pub fn new(config: &Config, params: &Params<f64>, grid: Grid) -> Result<Self> {
+        Self::from_rows(config, params.get("positions"), grid)
+    }
+
+    /// As [`PositionTable::new`], from the rows of the learned table alone.
+    pub(crate) fn from_rows(config: &Config, rows: &[f64], grid: Grid) -> Result<Self> {
         Config { grid, ..config.clone() }.check()?;
         let d = config.width;
         let Positions::Learned { resampling, .. } = config.positions else {
             return Ok(Self { grid, prefix: Vec::new(), patches: sin_cos(grid, d) });
         };
-        let (prefix, patches) = params.get("positions").split_at(config.position_prefix() * d);
+        let (prefix, patches) = rows.split_at(config.position_prefix() * d);
         let patches = resample(patches, d, (config.grid, grid), resampling);
         Ok(Self { grid, prefix: prefix.to_vec(), patches })
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aoi_encoder::ndarray::{Array3, Array4, ArrayD, Axis, IxDyn, s};
-use aoi_encoder::reference;
 use aoi_encoder::weights::{LoadOptions, Weights, load};
+use aoi_encoder::{Encoder, Instructions, Workspace, reference};
 use safetensors::SafeTensors;
 
 fn cases() -> Vec<PathBuf> {
@@ -75,6 +75,36 @@ fn the_reference_gives_what_the_families_own_code_gives() {
             compared += 1;
         }
         assert!(compared >= 3, "{}", case.display());
+    }
+}
+
+#[test]
+fn the_fast_path_gives_it_too_on_every_instruction_set() {
+    for case in cases() {
+        let Weights { config, params, .. } = loaded(&case);
+        let expected = expected(&case);
+        let images: Array4<f32> = expected["images"].clone().into_dimensionality().unwrap();
+        let blocks: Vec<usize> = (0..config.depth).rev().collect();
+        for instructions in Instructions::ALL.into_iter().filter(|i| i.is_available()) {
+            let encoder = Encoder::with_instructions(&config, &params, instructions).unwrap();
+            let features = encoder.forward(&images, &blocks, &mut Workspace::new(2).unwrap()).unwrap();
+            let mut named = BTreeMap::from([
+                ("cls".to_owned(), features.class.into_dyn()),
+                ("patches".to_owned(), features.patches.into_dyn()),
+                ("registers".to_owned(), features.registers.into_dyn()),
+            ]);
+            for (block, array) in blocks.iter().zip(features.blocks) {
+                named.insert(format!("block_{block}"), array.into_dyn());
+            }
+            let mut compared = 0;
+            for (name, expected) in expected.iter().filter(|(name, _)| *name != "images") {
+                let error = relative_error(&named[name].mapv(f64::from), expected);
+                // The promise of the crate; seen are errors below 2e-6.
+                assert!(error < 1e-5, "{} {name} {instructions:?}: {error:e}", case.display());
+                compared += 1;
+            }
+            assert!(compared >= 3, "{}", case.display());
+        }
     }
 }
 
