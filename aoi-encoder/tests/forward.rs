@@ -200,7 +200,7 @@ fn images_that_do_not_fit_are_refused() {
             ("empty", (1, 2, 0, 8)),
         ],
         |shape| {
-            assert!(matches!(refused(Array4::zeros(shape), &[]), Error::Shape { .. } | Error::Config { .. }))
+            assert!(matches!(refused(Array4::zeros(shape), &[]), Error::Shape { .. } | Error::Config { .. }));
         },
     );
     let fitting = Array4::zeros((1, 2, 8, 8));

@@ -18,6 +18,7 @@ use crate::{Config, Error, Params, Resampling, Result, Table};
 pub use config_json::Hints;
 pub use names::Family;
 pub use save::save;
+pub(crate) use save::write_tensors;
 
 /// What the caller knows better than the file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,6 +72,30 @@ pub struct Inspection {
     pub notes: Vec<String>,
     /// Every missing, unused or misshapen tensor; [`load`] fails when there is one.
     pub problems: Vec<String>,
+}
+
+impl std::fmt::Display for Inspection {
+    /// A few lines for people: family, architecture, parameters, notes, problems.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Config { width, depth, heads, patch, channels, registers, hidden, grid, .. } = &self.config;
+        writeln!(f, "names: {}", self.family.name())?;
+        writeln!(
+            f,
+            "architecture: width {width}, depth {depth}, heads {heads}, hidden {hidden}, patch {patch}"
+        )?;
+        writeln!(f, "input: {channels} channels, {} x {} pixels", grid.rows * patch, grid.columns * patch)?;
+        writeln!(
+            f,
+            "parts: {:?}, {registers} registers, {:?}",
+            self.config.feedforward, self.config.positions
+        )?;
+        writeln!(f, "layer scale: {}, bias of q, k, v: {}", self.config.layer_scale, self.config.qkv_bias)?;
+        let types: Vec<String> =
+            self.number_types.iter().map(|(t, n)| format!("{n} tensors of {t}")).collect();
+        writeln!(f, "parameters: {} ({})", self.parameters, types.join(", "))?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
+        self.problems.iter().try_for_each(|problem| writeln!(f, "problem: {problem}"))
+    }
 }
 
 /// A file's tensors by name, the wrapper's prefix taken off.
