@@ -1,1 +1,68 @@
-//! A hand-written vision transformer: dense patch embeddings of inspection images.
+//! A hand-written vision transformer: dense patch embeddings of inspection images, from anybody's `ViT` weights.
+//!
+//! **Purpose.** Images of one to sixteen channels (one a lighting) become one vector a patch. Weights come from safetensors files of timm,
+//! Hugging Face, `DINOv2` or MAE, recognised by their tensors, or from this crate's own format.
+//!
+//! **Promise.** The fast path agrees with the f64 [`reference`](mod@reference), and both with what the families' own code computes, within 1e-5 of
+//! the largest entry of an output (the tests' models; timm 1.0, transformers 5). On one machine a result depends on the weights and
+//! its image alone: no bit of it on threads, batch or earlier calls. A second pass of the same size takes no memory. What a
+//! file says wrong is an error that names it.
+//!
+//! **Limits.** Forward only, f32, on the CPU. Exact GELU or `SwiGLU`; a class token is required; patches are square. Different
+//! instruction sets may round differently. Files of other architectures are refused, not guessed at.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use aoi_encoder::{Config, Encoder, Params, Table, Workspace, ndarray::Array4, weights};
+//!
+//! // A small encoder of two lightings; real ones come from `weights::load`.
+//! let config = Config { width: 32, depth: 2, heads: 2, hidden: 64, ..Config::paper() };
+//! let params = Params::<f32>::zeros(Arc::new(Table::new(&config)?));
+//! let folder = tempfile::tempdir().expect("a temporary folder");
+//! let path = folder.path().join("encoder.safetensors");
+//! weights::save(&path, &config, &params)?;
+//!
+//! let loaded = weights::load(&path, &weights::LoadOptions::default())?;
+//! let encoder = Encoder::new(&loaded.config, &loaded.params)?;
+//! let images = Array4::zeros((1, 2, 64, 48));
+//! let features = encoder.forward(&images, &[], &mut Workspace::new(2)?)?;
+//! assert_eq!(features.patches.shape(), [1, 4 * 3, 32]);
+//! # Ok::<(), aoi_encoder::Error>(())
+//! ```
+
+mod config;
+mod embed;
+mod error;
+pub mod images;
+mod kernel;
+mod layers;
+mod npy;
+mod params;
+mod positions;
+mod preset;
+pub mod reference;
+mod vit;
+pub mod weights;
+mod workspace;
+
+pub use config::{Config, Feedforward, Grid, Positions, PrefixPositions, Resampling};
+pub use embed::{EmbedOptions, Embeddings, Progress, Tiling, embed, embed_array, embed_folder};
+pub use error::{Error, Result};
+pub use kernel::Instructions;
+pub use ndarray;
+pub use npy::read_npy;
+pub use params::{Params, Role, Table, Tensor};
+pub use positions::PositionTable;
+pub use preset::preset_names;
+pub use vit::{Encoder, Features};
+pub use workspace::Workspace;
+
+/// Checks the shape \[b, c, height, width\] of a batch of images and returns their grid of patches.
+pub(crate) fn images_grid(config: &Config, shape: &[usize]) -> Result<Grid> {
+    config.check()?;
+    let expected = || format!("[1 or more, {}, height, width]", config.channels);
+    match *shape {
+        [b, c, height, width] if b > 0 && c == config.channels => config.grid_of(height, width),
+        _ => Err(Error::Shape { what: "images", expected: expected(), found: shape.to_vec() }),
+    }
+}

@@ -1,0 +1,80 @@
+//! Buffers that start on a cache line, and row strides that spread rows over the cache.
+
+use std::ops::{Deref, DerefMut};
+
+/// Floats in a cache line.
+const LINE: usize = 16;
+
+/// A reusable array of f32 whose first entry lies on a 64-byte line.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    data: Vec<f32>,
+    start: usize,
+    len: usize,
+}
+
+impl Buffer {
+    /// A buffer of `len` zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        let mut buffer = Self::default();
+        buffer.resize(len);
+        buffer
+    }
+
+    /// Makes it `len` long. Memory is taken only when it never was that long; what it held is then zeroed, else kept.
+    pub(crate) fn resize(&mut self, len: usize) {
+        if self.start + len > self.data.len() || self.data.is_empty() {
+            self.data = vec![0.0; len + LINE];
+            // An offset beyond the slack would only cost speed.
+            self.start = self.data.as_ptr().align_offset(64).min(LINE);
+        }
+        self.len = len;
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.data[self.start..self.start + self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.data[self.start..self.start + self.len]
+    }
+}
+
+/// Distance between rows of `n` numbers: whole panels of 32, and an odd number of cache lines, so that the rows of a tile do not
+/// fall into one cache set.
+pub(crate) fn stride(n: usize) -> usize {
+    n.next_multiple_of(2 * LINE) + LINE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_starts_on_a_line_and_keeps_its_memory() {
+        let mut buffer = Buffer::zeros(100);
+        assert_eq!(buffer.as_ptr().align_offset(64), 0);
+        buffer[99] = 1.0;
+        let place = buffer.as_ptr();
+        buffer.resize(10);
+        buffer.resize(100);
+        assert_eq!((buffer.as_ptr(), buffer[99]), (place, 1.0));
+        buffer.resize(1000);
+        assert_eq!(buffer.len(), 1000);
+        assert!(buffer.iter().all(|&v| v == 0.0));
+    }
+
+    #[test]
+    fn strides_hold_whole_panels_and_an_odd_number_of_lines() {
+        for n in [1, 32, 33, 384, 3072, 4096] {
+            assert!(stride(n) >= n.next_multiple_of(32));
+            assert_eq!(stride(n) / 16 % 2, 1);
+        }
+    }
+}

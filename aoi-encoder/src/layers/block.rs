@@ -1,0 +1,82 @@
+//! One block: attention and feed-forward network, each behind a norm, each added to its input.
+
+use super::attention::{Attention, AttentionScratch};
+use super::feedforward::Feedforward;
+use super::norm::Norm;
+use crate::kernel::{Buffer, Instructions, stride};
+use crate::{Config, Params};
+
+/// `x += s1 * attention(norm1(x)); x += s2 * feedforward(norm2(x))`; the scales are folded into the last matrix of each branch.
+#[derive(Debug)]
+pub(crate) struct Block {
+    norm1: Norm,
+    attention: Attention,
+    norm2: Norm,
+    feedforward: Feedforward,
+}
+
+/// Scratch of one thread, large enough for `rows` tokens at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) normed: Buffer,
+    pub(crate) hidden: Buffer,
+    pub(crate) attention: AttentionScratch,
+}
+
+impl Scratch {
+    /// Makes room for `rows` tokens at once of images of `tokens` tokens.
+    pub(crate) fn resize(&mut self, config: &Config, rows: usize, tokens: usize) {
+        self.normed.resize(rows * stride(config.width));
+        let pixels = config.channels * config.patch * config.patch;
+        self.hidden.resize(rows * stride(config.hidden_rows()).max(stride(pixels)));
+        self.attention.resize(tokens, config.head_width());
+    }
+}
+
+impl Block {
+    pub(crate) fn new(config: &Config, params: &Params<f32>, index: usize) -> Self {
+        let name = |part: &str| format!("block.{index}.{part}");
+        Self {
+            norm1: Norm::new(params, &name("norm1"), config.norm_epsilon),
+            attention: Attention::new(config, params, index, params.get(&name("scale1"))),
+            norm2: Norm::new(params, &name("norm2"), config.norm_epsilon),
+            feedforward: Feedforward::new(config, params, index, params.get(&name("scale2"))),
+        }
+    }
+
+    /// Queries, keys and values of n tokens: what [`Block::finish`] needs of every token of the image first.
+    ///
+    /// # Shapes
+    /// `x` \[n, d\] -> `qkv` \[n, 3 d\].
+    pub(crate) fn begin(
+        &self,
+        instructions: Instructions,
+        n: usize,
+        x: &[f32],
+        scratch: &mut Scratch,
+        qkv: &mut [f32],
+    ) {
+        let stride_d = x.len() / n;
+        self.norm1.forward(instructions, (x, stride_d), (&mut scratch.normed, stride_d));
+        self.attention.project(instructions, n, &scratch.normed, qkv);
+    }
+
+    /// The block's output for the tokens `first..first + n` of an image, in place.
+    ///
+    /// # Shapes
+    /// `qkv` \[t, 3 d\] of the whole image, `x` \[n, d\].
+    pub(crate) fn finish(
+        &self,
+        instructions: Instructions,
+        (qkv, tokens): (&[f32], usize),
+        (first, n): (usize, usize),
+        scratch: &mut Scratch,
+        x: &mut [f32],
+    ) {
+        let stride_d = x.len() / n;
+        let buffers = (&mut scratch.attention, &mut *scratch.normed);
+        self.attention.forward(instructions, (qkv, tokens), (first, n), buffers, x);
+        self.norm2.forward(instructions, (x, stride_d), (&mut scratch.normed, stride_d));
+        self.feedforward.forward(instructions, n, &scratch.normed, &mut scratch.hidden, x);
+    }
+}

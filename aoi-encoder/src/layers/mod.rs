@@ -1,0 +1,10 @@
+//! The parts of the encoder, each with its weights packed for the fast path.
+//!
+//! A layer reads rows of tokens and writes rows of tokens; rows lie [`crate::kernel::stride`] apart. The backward of a layer belongs
+//! beside its forward, with the derivation.
+
+pub(crate) mod attention;
+pub(crate) mod block;
+pub(crate) mod feedforward;
+pub(crate) mod norm;
+pub(crate) mod patch;

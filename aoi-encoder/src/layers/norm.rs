@@ -1,0 +1,41 @@
+//! Layer norm.
+
+use crate::Params;
+use crate::kernel::{Buffer, Instructions, layer_norm};
+
+/// Layer norm over the width: `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
+#[derive(Debug)]
+pub(crate) struct Norm {
+    weight: Buffer,
+    bias: Buffer,
+    epsilon: f32,
+}
+
+impl Norm {
+    /// The norm whose tensors are `name.weight` and `name.bias`.
+    #[expect(clippy::cast_possible_truncation, reason = "an epsilon needs no more than f32")]
+    pub(crate) fn new(params: &Params<f32>, name: &str, epsilon: f64) -> Self {
+        let copy = |part: &str| {
+            let values = params.get(&format!("{name}.{part}"));
+            let mut buffer = Buffer::zeros(values.len());
+            buffer.copy_from_slice(values);
+            buffer
+        };
+        Self { weight: copy("weight"), bias: copy("bias"), epsilon: epsilon as f32 }
+    }
+
+    /// # Shapes
+    /// `x` \[n, d\] at `stride_x` -> `out` \[n, d\] at `stride_out`.
+    pub(crate) fn forward(
+        &self,
+        instructions: Instructions,
+        (x, stride_x): (&[f32], usize),
+        (out, stride_out): (&mut [f32], usize),
+    ) {
+        let d = self.weight.len();
+        let parameters = (&*self.weight, &*self.bias, self.epsilon);
+        for (x, out) in x.chunks(stride_x).zip(out.chunks_mut(stride_out)) {
+            layer_norm(instructions, &x[..d], parameters, &mut out[..d]);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Weights from safetensors files of several families, recognised by their tensors, and our own format.
+
+mod config_json;
+mod infer;
+mod names;
+mod read;
+mod save;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+
+use crate::{Config, Error, Params, Resampling, Result, Table};
+
+pub use config_json::Hints;
+pub use names::Family;
+pub use save::save;
+pub(crate) use save::write_tensors;
+
+/// What the caller knows better than the file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LoadOptions {
+    /// Number of attention heads; files of other families do not say it.
+    pub heads: Option<usize>,
+    /// Resampling of learned positions other than the family's own (a DINO file looks like a timm file, for instance).
+    pub resampling: Option<Resampling>,
+    /// Adapt the patch projection to this many channels.
+    pub channels: Option<(usize, ChannelRule)>,
+    /// The architecture that the file must have, such as [`Config::preset`]; heads, epsilon and resampling are taken from it.
+    pub config: Option<Config>,
+}
+
+/// How a patch projection is made for another number of channels.
+///
+/// Both keep the answer to an image whose channels are all alike (repetition only when the old number divides the new one).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelRule {
+    /// Every new channel gets the sum of the old ones divided by the new number.
+    Average,
+    /// New channel k gets old channel k modulo their number, times old number / new number.
+    Repeat,
+}
+
+/// An encoder's numbers and what they mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights {
+    /// The architecture.
+    pub config: Config,
+    /// The parameters.
+    pub params: Params<f32>,
+    /// The naming family of the file.
+    pub family: Family,
+    /// What was guessed, adapted or left aside; to be shown to the user.
+    pub notes: Vec<String>,
+}
+
+/// What a weight file holds, whether or not it can be loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inspection {
+    /// The naming family.
+    pub family: Family,
+    /// The architecture found.
+    pub config: Config,
+    /// Number of parameters of the architecture.
+    pub parameters: usize,
+    /// Number types in the file and how many tensors have each.
+    pub number_types: BTreeMap<String, usize>,
+    /// What was guessed or adapted, and which tensors an encoder has no use for.
+    pub notes: Vec<String>,
+    /// Every missing, unused or misshapen tensor; [`load`] fails when there is one.
+    pub problems: Vec<String>,
+}
+
+impl std::fmt::Display for Inspection {
+    /// A few lines for people: family, architecture, parameters, notes, problems.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Config { width, depth, heads, patch, channels, registers, hidden, grid, .. } = &self.config;
+        writeln!(f, "names: {}", self.family.name())?;
+        writeln!(
+            f,
+            "architecture: width {width}, depth {depth}, heads {heads}, hidden {hidden}, patch {patch}"
+        )?;
+        writeln!(f, "input: {channels} channels, {} x {} pixels", grid.rows * patch, grid.columns * patch)?;
+        writeln!(
+            f,
+            "parts: {:?}, {registers} registers, {:?}",
+            self.config.feedforward, self.config.positions
+        )?;
+        writeln!(f, "layer scale: {}, bias of q, k, v: {}", self.config.layer_scale, self.config.qkv_bias)?;
+        let types: Vec<String> =
+            self.number_types.iter().map(|(t, n)| format!("{n} tensors of {t}")).collect();
+        writeln!(f, "parameters: {} ({})", self.parameters, types.join(", "))?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
+        self.problems.iter().try_for_each(|problem| writeln!(f, "problem: {problem}"))
+    }
+}
+
+/// A file's tensors by name, the wrapper's prefix taken off.
+type Tensors<'a> = BTreeMap<String, TensorView<'a>>;
+
+/// Everything decided before a number is read.
+struct Plan {
+    family: Family,
+    config: Config,
+    table: Table,
+    /// File tensors for each tensor of the table.
+    sources: Vec<Vec<String>>,
+    notes: Vec<String>,
+    problems: Vec<String>,
+}
+
+/// Loads `path`: a safetensors file, or a folder with `model.safetensors`. A `config.json` beside it is read too.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Format`] for a file that is not safetensors, [`Error::Weights`] naming every missing, unused and misshapen
+/// tensor, [`Error::NotFinite`] for NaN or infinite weights, [`Error::Config`] for an impossible architecture.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Weights> {
+    let (file, bytes) = read_file(path)?;
+    let parsed = parse(&file, &bytes)?;
+    let mut plan = plan(&file, &parsed, options)?;
+    if !plan.problems.is_empty() {
+        return Err(Error::Weights { family: plan.family.name(), problems: plan.problems });
+    }
+    // Only now, with every shape matched by bytes in the file, is memory taken.
+    let mut params = Params::<f32>::zeros(Arc::new(plan.table));
+    let targets: Vec<String> = params.table().tensors().iter().map(|t| t.name.clone()).collect();
+    for (target, sources) in targets.iter().zip(&plan.sources) {
+        let mut rest = params.get_mut(target);
+        for source in sources {
+            let view = &parsed.tensors[source];
+            let (here, after) = rest.split_at_mut(view.shape().iter().product());
+            read::numbers(source, view, here)?;
+            rest = after;
+        }
+    }
+    let (mut config, mut params) = (plan.config, params);
+    if let Some((channels, rule)) = options.channels
+        && channels != config.channels
+    {
+        let old = config.channels;
+        (config, params) = read::adapt_channels(&config, &params, channels, rule)?;
+        plan.notes.push(format!("patch projection adapted from {old} to {channels} channels ({rule:?})"));
+    }
+    Ok(Weights { config, params, family: plan.family, notes: plan.notes })
+}
+
+/// What `path` holds and what would keep [`load`] from loading it; no number is read.
+///
+/// # Errors
+/// As [`load`], but problems of single tensors are returned, not raised.
+pub fn inspect(path: &Path, options: &LoadOptions) -> Result<Inspection> {
+    let (file, bytes) = read_file(path)?;
+    let parsed = parse(&file, &bytes)?;
+    let plan = plan(&file, &parsed, options)?;
+    let mut number_types = BTreeMap::new();
+    for view in parsed.tensors.values() {
+        *number_types.entry(format!("{:?}", view.dtype()).to_lowercase()).or_insert(0) += 1;
+    }
+    let Plan { family, config, table, notes, problems, .. } = plan;
+    Ok(Inspection { family, config, parameters: table.len(), number_types, notes, problems })
+}
+
+fn read_file(path: &Path) -> Result<(PathBuf, Vec<u8>)> {
+    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
+    let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
+    Ok((file, bytes))
+}
+
+/// A file's header understood.
+struct Parsed<'a> {
+    family: Family,
+    tensors: Tensors<'a>,
+    /// Tensors outside the wrapper's prefix.
+    outside: Vec<String>,
+    /// The configuration in the metadata of our own format.
+    own: Option<Config>,
+}
+
+fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parsed<'a>> {
+    let bad = |found: String| Error::Format { path: path.to_owned(), expected: "a safetensors file", found };
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
+    let own = match metadata.metadata().as_ref().and_then(|m| m.get(save::METADATA_KEY)) {
+        Some(text) => Some(config_json::own(text).map_err(bad)?),
+        None => None,
+    };
+    let all = file.tensors();
+    let names: Vec<&str> = all.iter().map(|t| t.0.as_str()).collect();
+    let Some((family, prefix)) = names::recognise(&names, own.is_some()) else {
+        let problems =
+            vec![format!("no patch projection or class token of a known family among {}", list(&names))];
+        return Err(Error::Weights { family: "unknown", problems });
+    };
+    let (mut tensors, mut outside) = (Tensors::new(), Vec::new());
+    for (name, view) in all {
+        match name.strip_prefix(prefix.as_str()) {
+            Some(inner) => _ = tensors.insert(names::flat_blocks(inner), view),
+            None => outside.push(name),
+        }
+    }
+    outside.sort();
+    Ok(Parsed { family, tensors, outside, own })
+}
+
+/// At most twenty names, and how many more there are.
+fn list<S: AsRef<str>>(names: &[S]) -> String {
+    let mut shown: Vec<&str> = names.iter().take(20).map(AsRef::as_ref).collect();
+    let more = format!("and {} more", names.len().saturating_sub(20));
+    if names.len() > 20 {
+        shown.push(&more);
+    }
+    if shown.is_empty() { "no tensor at all".to_owned() } else { shown.join(", ") }
+}
+
+fn plan(path: &Path, parsed: &Parsed<'_>, options: &LoadOptions) -> Result<Plan> {
+    let Parsed { family, tensors, outside, own } = parsed;
+    let (mut notes, mut problems) = (Vec::new(), Vec::new());
+    let hints = config_json::beside(path, &mut notes)?;
+    let config = match own {
+        Some(config) => config.clone(),
+        None => infer::config(*family, tensors, &hints, options, (&mut notes, &mut problems))?,
+    };
+    let config = Config { heads: options.heads.unwrap_or(config.heads), ..config };
+    let table = Table::new(&config)?;
+    let mut used = std::collections::HashSet::new();
+    let mut all_sources = Vec::with_capacity(table.tensors().len());
+    for tensor in table.tensors() {
+        let sources = names::sources(*family, tensor, tensors);
+        let mut shape = tensor.shape.clone();
+        shape[0] /= sources.len();
+        for source in &sources {
+            match tensors.get(source) {
+                None => problems.push(format!("missing {source} {shape:?}")),
+                Some(view) if !same_shape(view.shape(), &shape) => {
+                    problems.push(format!("{source}: expected shape {shape:?}, found {:?}", view.shape()));
+                }
+                Some(view) if !read::is_readable(view.dtype()) => {
+                    problems.push(format!("{source}: expected f32, f16 or bf16, found {:?}", view.dtype()));
+                }
+                Some(_) => {}
+            }
+            used.insert(source.clone());
+        }
+        all_sources.push(sources);
+    }
+    let (ignored, unused): (Vec<_>, Vec<_>) =
+        tensors.keys().filter(|n| !used.contains(*n)).partition(|n| names::is_head(n));
+    problems.extend(unused.iter().map(|name| format!("unused {name} {:?}", tensors[*name].shape())));
+    let mut aside: Vec<&str> = ignored.iter().map(|n| n.as_str()).collect();
+    aside.extend(outside.iter().map(String::as_str));
+    if !aside.is_empty() {
+        notes.push(format!("not part of an encoder, left aside: {}", list(&aside)));
+    }
+    Ok(Plan { family: *family, config, table, sources: all_sources, notes, problems })
+}
+
+/// Whether two shapes agree up to leading ones.
+fn same_shape(a: &[usize], b: &[usize]) -> bool {
+    let core = |s: &[usize]| s.iter().copied().skip_while(|&n| n == 1).collect::<Vec<_>>();
+    core(a) == core(b)
+}

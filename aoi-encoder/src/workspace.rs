@@ -1,0 +1,52 @@
+//! Buffers and threads of forward passes.
+
+use std::sync::Arc;
+
+use crate::kernel::Buffer;
+use crate::layers::block::Scratch;
+use crate::{Error, PositionTable, Result};
+
+/// Memory and threads for one forward pass at a time; made once and used again.
+///
+/// Buffers grow to the largest pass seen and stay.
+#[derive(Debug)]
+pub struct Workspace {
+    pub(crate) threads: usize,
+    /// Absent with one thread: work then stays on the caller's.
+    pub(crate) pool: Option<rayon::ThreadPool>,
+    pub(crate) images: Buffer,
+    /// Positions of the last grid, and the encoder they belong to.
+    pub(crate) positions: Option<(Arc<Vec<f64>>, PositionTable)>,
+    /// Tokens, \[b * t, d\].
+    pub(crate) x: Buffer,
+    /// Queries, keys and values of the block at work and of the next one, \[b * t, 3 d\] each.
+    pub(crate) qkv: [Buffer; 2],
+    /// One a thread.
+    pub(crate) scratch: Vec<Scratch>,
+}
+
+impl Workspace {
+    /// A workspace of `threads` threads, the caller's included in none of them when there is more than one.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when `threads` is zero or above 1024, or the threads cannot be started.
+    pub fn new(threads: usize) -> Result<Self> {
+        if threads == 0 || threads > 1024 {
+            return Err(Error::config("threads", "1 to 1024", &threads));
+        }
+        let pool = if threads > 1 {
+            let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            Some(built.map_err(|e| Error::config("threads", "threads that start", &e))?)
+        } else {
+            None
+        };
+        let scratch = (0..threads).map(|_| Scratch::default()).collect();
+        let (images, x, qkv) = Default::default();
+        Ok(Self { threads, pool, images, positions: None, x, qkv, scratch })
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+}
