@@ -9,5 +9,6 @@ pub use error::RetrievalError;
 pub use metric::{Metric, Scorer, cosine_distance};
 pub use ndarray;
 pub use neighbours::{Certificate, Neighbour, Neighbours, Route};
+pub use search::cpu::{CompactCopy, CpuOptions, CpuSearch};
 pub use search::reference::Reference;
 pub use search::{Search, SearchOptions};

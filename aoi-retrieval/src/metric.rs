@@ -140,9 +140,16 @@ impl<'a> Scorer<'a> {
     /// No finite f32 input can overflow or underflow here: squares of f32 lie well inside the range of f64.
     #[inline(always)]
     pub fn score(&self, row: &[f32]) -> f64 {
+        let row_norm = if self.metric == Metric::Cosine { norm(row) } else { 1.0 };
+        self.score_with_norm(row, row_norm)
+    }
+
+    /// The score of a row whose norm is known; the norm counts for the cosine only.
+    #[inline(always)]
+    pub(crate) fn score_with_norm(&self, row: &[f32], row_norm: f64) -> f64 {
         match self.metric {
             Metric::Cosine => {
-                let length = self.norm * norm(row);
+                let length = self.norm * row_norm;
                 if length == 0.0 { 0.0 } else { dot(self.query, row) / length }
             }
             Metric::InnerProduct => dot(self.query, row),

@@ -30,7 +30,6 @@ impl Neighbour {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the search that follows"))]
 /// Keeps the first `k` of `all` under the order rule, sorted.
 pub(crate) fn keep_best(all: &mut Vec<Neighbour>, k: usize, metric: Metric) {
     if k == 0 {

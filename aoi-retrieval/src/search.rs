@@ -1,5 +1,6 @@
 //! The one question, "which rows of the bank are closest to these queries?", as a trait with several answers.
 
+pub(crate) mod cpu;
 pub(crate) mod reference;
 
 use ndarray::{ArrayView2, CowArray, Ix2};

@@ -3,6 +3,7 @@
 mod support;
 
 use aoi_retrieval::ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use aoi_retrieval::{CompactCopy, CpuOptions, CpuSearch};
 use aoi_retrieval::{Metric, Neighbours, Reference, RetrievalError, Search, SearchOptions};
 use aoi_testing::{Seeded, assert_all_close, for_each_case, lattice_f32};
 use support::{fixture, naive};
@@ -10,7 +11,21 @@ use support::{fixture, naive};
 type Build = for<'a> fn(ArrayView2<'a, f32>, Metric) -> Result<Box<dyn Search + 'a>, RetrievalError>;
 
 fn implementations() -> Vec<(&'static str, Build)> {
-    vec![("reference", |bank, metric| Ok(Box::new(Reference::new(bank, metric)?)))]
+    vec![
+        ("reference", |bank, metric| Ok(Box::new(Reference::new(bank, metric)?))),
+        ("cpu, f32 scan", |bank, metric| {
+            let options = CpuOptions { copy: CompactCopy::Never, ..CpuOptions::default() };
+            Ok(Box::new(CpuSearch::new(bank, metric, &options)?))
+        }),
+        ("cpu, compact copy", |bank, metric| {
+            let options = CpuOptions { copy: CompactCopy::Always, ..CpuOptions::default() };
+            Ok(Box::new(CpuSearch::new(bank, metric, &options)?))
+        }),
+        ("cpu, compact copy without axes", |bank, metric| {
+            let options = CpuOptions { copy: CompactCopy::Always, axes: 0, threads: 3 };
+            Ok(Box::new(CpuSearch::new(bank, metric, &options)?))
+        }),
+    ]
 }
 
 fn lattice(n: usize, d: usize, seed: u64) -> Array2<f32> {
