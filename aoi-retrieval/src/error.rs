@@ -40,6 +40,66 @@ pub enum RetrievalError {
         /// Rows that came.
         actual: usize,
     },
+    /// An array whose shape does not fit the others.
+    #[error("{what} must have the shape {expected}, but has {actual}")]
+    Shape {
+        /// Which array.
+        what: &'static str,
+        /// What would fit.
+        expected: String,
+        /// What came.
+        actual: String,
+    },
+    /// A mask entry other than 0 and 1.
+    #[error("mask entries must be 0 or 1, but patch {row} holds {value}")]
+    NotBinary {
+        /// Patch of the entry.
+        row: usize,
+        /// The entry.
+        value: u8,
+    },
+    /// A row number beyond the bank.
+    #[error("{what} must be below {limit}, but is {actual}")]
+    OutOfRange {
+        /// Which number.
+        what: &'static str,
+        /// The first number that is too large.
+        limit: usize,
+        /// What came.
+        actual: usize,
+    },
+    /// The progress callback asked to stop.
+    #[error("cancelled after {done} of {total} steps")]
+    Cancelled {
+        /// Steps done.
+        done: usize,
+        /// Steps there would have been.
+        total: usize,
+    },
+    /// An image name that is missing or already taken.
+    #[error("image {name:?} must be {expected} in the bank")]
+    Image {
+        /// The name.
+        name: String,
+        /// `absent` or `present`.
+        expected: &'static str,
+    },
+    /// A file that is no bank, or a damaged one.
+    #[error("{path}: {reason}", path = path.display())]
+    BadFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// The system could not read or write a file.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// An option outside its range.
     #[error("{option} must be {expected}, but is {actual}")]
     BadOption {
@@ -53,6 +113,15 @@ pub enum RetrievalError {
 }
 
 impl RetrievalError {
+    /// A [`RetrievalError::Shape`] from anything that can be printed.
+    pub(crate) fn shape(
+        what: &'static str,
+        expected: impl std::fmt::Debug,
+        actual: impl std::fmt::Debug,
+    ) -> Self {
+        Self::Shape { what, expected: format!("{expected:?}"), actual: format!("{actual:?}") }
+    }
+
     /// A [`RetrievalError::BadOption`] from anything that can be printed.
     pub(crate) fn bad_option(
         option: &'static str,
