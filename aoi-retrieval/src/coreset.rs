@@ -8,6 +8,7 @@ use ndarray::ArrayView2;
 
 use crate::chance::Chance;
 use crate::progress::report;
+use crate::search::cpu::simd::Isa;
 use crate::search::{Rows, in_parallel};
 use crate::{Labels, ProgressFn, RetrievalError};
 
@@ -113,18 +114,25 @@ pub fn k_centre(
     let mut chance = Chance::new(seed);
     let (points, width) = project(&rows, &mut chance, threads);
     let mut chosen = vec![chance.below(n)];
-    let mut nearest = vec![f32::INFINITY; n];
+    let mut nearest = vec![Nearest { squared: f32::INFINITY, centre: 0 }; n];
+    let isa = Isa::detect();
+    let point = |row: usize| &points[row * width..(row + 1) * width];
     while chosen.len() < count {
         report(progress, chosen.len(), count)?;
         let newest = chosen[chosen.len() - 1];
-        nearest[newest] = f32::NEG_INFINITY;
-        let centre = &points[newest * width..(newest + 1) * width];
+        nearest[newest].squared = f32::NEG_INFINITY;
+        // Squared distances of the newest centre to the others.
+        let gaps: Vec<f32> =
+            isa.run(|| chosen.iter().map(|&c| squared_distance(point(c), point(newest))).collect());
         let part = n.div_ceil(threads);
         let best = std::thread::scope(|scope| {
+            let gaps = &gaps;
             let running: Vec<_> = nearest
                 .chunks_mut(part)
                 .zip(points.chunks(part * width))
-                .map(|(nearest, points)| scope.spawn(move || closer(nearest, points, centre)))
+                .map(|(nearest, points)| {
+                    scope.spawn(move || isa.run(|| closer(nearest, points, point(newest), gaps)))
+                })
                 .collect();
             let mut best = (0, f32::NEG_INFINITY);
             for (i, thread) in running.into_iter().enumerate() {
@@ -142,21 +150,41 @@ pub fn k_centre(
     Ok(chosen)
 }
 
-/// Lowers `nearest` to the squared distance from `centre`; the first row that is furthest now.
-fn closer(nearest: &mut [f32], points: &[f32], centre: &[f32]) -> (usize, f32) {
+/// The chosen row nearest to a row.
+#[derive(Debug, Clone, Copy)]
+struct Nearest {
+    /// Squared distance; negative infinity for a chosen row.
+    squared: f32,
+    /// Its place among the chosen rows.
+    centre: u32,
+}
+
+/// Takes the newest centre into account; the first row that is furthest now, and its squared distance.
+///
+/// A row whose own centre lies more than twice as far from the newest as from the row cannot be nearer to the newest (triangle
+/// inequality; 4.01 instead of 4 leaves room for rounding), so most rows are not even read.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn closer(nearest: &mut [Nearest], points: &[f32], newest: &[f32], gaps: &[f32]) -> (usize, f32) {
     let mut best = (0, f32::NEG_INFINITY);
-    for (i, (nearest, point)) in nearest.iter_mut().zip(points.chunks_exact(centre.len())).enumerate() {
-        // A chosen row stays out: its distance is negative infinity.
-        if *nearest > f32::NEG_INFINITY {
-            *nearest = nearest.min(squared_distance(point, centre));
-            if *nearest > best.1 {
-                best = (i, *nearest);
+    let place = u32::try_from(gaps.len() - 1).unwrap_or(u32::MAX);
+    for (i, (nearest, point)) in nearest.iter_mut().zip(points.chunks_exact(newest.len())).enumerate() {
+        let own = nearest.squared;
+        if own > f32::NEG_INFINITY && gaps[nearest.centre as usize] <= 4.01 * own {
+            let squared = squared_distance(point, newest);
+            if squared < own {
+                *nearest = Nearest { squared, centre: place };
             }
+        }
+        if nearest.squared > best.1 {
+            best = (i, nearest.squared);
         }
     }
     best
 }
 
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
 fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 16];
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
@@ -179,14 +207,17 @@ fn project(rows: &Rows<'_>, chance: &mut Chance, threads: usize) -> (Vec<f32>, u
     }
     let scale = 1.0 / (PROJECTED as f64).sqrt();
     let matrix: Vec<f32> = (0..d * PROJECTED).map(|_| (chance.normal() * scale) as f32).collect();
+    let isa = Isa::detect();
     let parts = in_parallel(n, threads, |part| {
-        let mut out = vec![0.0_f32; part.len() * PROJECTED];
-        for (row, out) in part.zip(out.chunks_exact_mut(PROJECTED)) {
-            for (&x, axis) in rows.row(row).iter().zip(matrix.chunks_exact(PROJECTED)) {
-                out.iter_mut().zip(axis).for_each(|(out, a)| *out += x * a);
+        isa.run(|| {
+            let mut out = vec![0.0_f32; part.len() * PROJECTED];
+            for (row, out) in part.zip(out.chunks_exact_mut(PROJECTED)) {
+                for (&x, axis) in rows.row(row).iter().zip(matrix.chunks_exact(PROJECTED)) {
+                    out.iter_mut().zip(axis).for_each(|(out, a)| *out += x * a);
+                }
             }
-        }
-        out
+            out
+        })
     });
     (parts.concat(), PROJECTED)
 }

@@ -12,7 +12,7 @@ mod float;
 mod frame;
 mod scan;
 mod shortlist;
-mod simd;
+pub(crate) mod simd;
 mod tile;
 
 #[cfg(test)]
