@@ -1,0 +1,171 @@
+use super::*;
+use crate::CompleteLabels;
+use aoi_testing::Seeded;
+use ndarray::{Array4, array};
+use std::fs;
+
+fn complete(rows: usize) -> Labels {
+    let masks = Array4::from_shape_fn((rows, 3, 3, 2), |(n, y, x, c)| u8::from((n + 2 * y + x * c) % 3 == 0));
+    Labels::Complete(CompleteLabels::from_patches(masks.view()).unwrap())
+}
+
+fn average(labels: &Labels) -> Labels {
+    let Labels::Complete(l) = labels else { unreachable!() };
+    Labels::Average(l.averages())
+}
+
+fn two_images(labels: &dyn Fn(usize) -> Labels) -> Bank {
+    let mut bank = Bank::new(4, vec!["wire".into(), "ball".into()], labels(0)).unwrap();
+    for (name, rows) in [("a", 3), ("b", 2)] {
+        let keys = Array2::from_shape_fn((rows, 4), |(i, j)| (i * 10 + j) as f32 + rows as f32 * 100.0);
+        bank.add_image(name, keys.view(), &labels(rows)).unwrap();
+    }
+    bank
+}
+
+fn assert_same(a: &Bank, b: &Bank) {
+    assert_eq!(
+        (a.keys(), a.labels(), a.classes(), a.images()),
+        (b.keys(), b.labels(), b.classes(), b.images())
+    );
+}
+
+#[test]
+fn images_come_and_go_with_their_rows() {
+    let mut bank = two_images(&complete);
+    assert_eq!(bank.image_rows(), [0..3, 3..5]);
+    let before = bank.clone();
+    let extra = complete(1);
+    assert!(bank.add_image("a", Array2::zeros((1, 4)).view(), &extra).is_err(), "name taken");
+    assert!(bank.add_image("c", Array2::zeros((1, 5)).view(), &extra).is_err(), "width");
+    assert!(bank.add_image("c", Array2::zeros((2, 4)).view(), &extra).is_err(), "rows");
+    assert!(bank.add_image("c", array![[0.0, f32::NAN, 0.0, 0.0]].view(), &extra).is_err(), "NaN");
+    assert!(bank.add_image("c", Array2::zeros((1, 4)).view(), &average(&extra)).is_err(), "kind");
+    assert!(bank.remove_image("c").is_err(), "unknown");
+    assert_same(&bank, &before);
+    bank.remove_image("a").unwrap();
+    assert_eq!(bank.keys().row(0), before.keys().row(3));
+    assert_eq!(bank.labels(), &before.labels().select(&[3, 4]).unwrap());
+    bank.remove_image("b").unwrap();
+    assert_eq!((bank.rows(), bank.images().len()), (0, 0));
+}
+
+#[test]
+fn a_subset_keeps_the_books() {
+    let bank = two_images(&complete);
+    let small = bank.subset(&[1, 2, 4]).unwrap();
+    assert_eq!(small.images().iter().map(|i| i.rows).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(small.keys().row(2), bank.keys().row(4));
+    for wrong in [vec![2, 1], vec![1, 1], vec![5]] {
+        assert!(bank.subset(&wrong).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_saved_bank_opens_equal_and_can_grow() {
+    let folder = tempfile::tempdir().unwrap();
+    let kinds: [&dyn Fn(usize) -> Labels; 2] = [&complete, &|n| average(&complete(n))];
+    for labels in kinds {
+        for bank in [two_images(labels), Bank::new(4, vec!["x".into(), "y".into()], labels(0)).unwrap()] {
+            let path = folder.path().join("bank.safetensors");
+            bank.save(&path).unwrap();
+            let mut opened = Bank::open(&path).unwrap();
+            assert_same(&opened, &bank);
+            let first = fs::read(&path).unwrap();
+            opened.save(&path).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), first, "the same bank gives the same bytes");
+            opened.add_image("c", Array2::ones((2, 4)).view(), &labels(2)).unwrap();
+            assert_eq!(opened.rows(), bank.rows() + 2);
+        }
+    }
+    assert!(fs::read_dir(folder.path()).unwrap().count() == 1, "no temporary file is left");
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.safetensors");
+    two_images(&complete).save(&path).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let cut = folder.path().join("cut");
+    for length in 0..whole.len() {
+        fs::write(&cut, &whole[..length]).unwrap();
+        assert!(Bank::open(&cut).is_err(), "{length} of {} bytes", whole.len());
+    }
+    assert!(matches!(Bank::open(&folder.path().join("none")), Err(RetrievalError::Io { .. })));
+}
+
+#[test]
+fn no_damaged_byte_makes_a_panic_or_an_inconsistent_bank() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.safetensors");
+    two_images(&complete).save(&path).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let mut s = Seeded::new(1);
+    let (mut refused, mut opened) = (0, 0);
+    for i in 0..3000 {
+        let mut damaged = whole.clone();
+        // The first bytes are a length that an attacker would set, so they get more than their share.
+        let at = if i % 4 == 0 { s.below(8) } else { s.below(whole.len()) };
+        damaged[at] = (s.bits() & 0xFF) as u8;
+        fs::write(&path, &damaged).unwrap();
+        match Bank::open(&path) {
+            Err(_) => refused += 1,
+            Ok(bank) => {
+                opened += 1;
+                assert_eq!(bank.rows(), bank.labels().rows());
+                assert_eq!(bank.image_rows().last().map_or(0, |r| r.end), bank.rows());
+                assert!(bank.keys().iter().all(|x| x.is_finite()));
+            }
+        }
+    }
+    assert!(refused > 1000 && opened > 100, "{refused} refused, {opened} opened");
+}
+
+/// The saved file with one piece of its header replaced by another of the same length.
+fn edited(from: &str, to: &str) -> RetrievalError {
+    assert_eq!(from.len(), to.len());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.safetensors");
+    two_images(&complete).save(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).expect("the piece is there");
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    fs::write(&path, bytes).unwrap();
+    Bank::open(&path).unwrap_err()
+}
+
+#[test]
+fn a_lying_header_is_refused_by_name() {
+    for (from, to, says) in [
+        (r#"\"format\":1"#, r#"\"format\":2"#, "format 1 is understood"),
+        (r#"\"patch\":3"#, r#"\"patch\":4"#, "labels"),
+        (r#"\"patch\":3"#, r#"\"patch\":0"#, "patch"),
+        (r#"\"rows\":3"#, r#"\"rows\":4"#, "images together"),
+        (r#"\"name\":\"b\""#, r#"\"name\":\"a\""#, "once"),
+        (r#"[\"wire\","#, r#"[1,\"wi\","#, "description"),
+        ("aoi-retrieval", "aoi-retrieveX", "no bank"),
+        ("\"F32\"", "\"I32\"", "keys must be F32"),
+        ("\"shape\":[5,4]", "\"shape\":[4,5]", "labels"),
+        ("\"shape\":[5,4]", "\"shape\":[9,9]", "safetensors"),
+        (r#"\"complete\""#, r#"\"completX\""#, "description"),
+    ] {
+        let error = edited(from, to);
+        assert!(matches!(error, RetrievalError::BadFile { .. }), "{error}");
+        assert!(error.to_string().contains(says), "{from} -> {to}: {error}");
+    }
+}
+
+#[test]
+fn keys_that_are_not_finite_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.safetensors");
+    two_images(&complete).save(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let key = 300.0_f32.to_le_bytes();
+    let at = bytes.windows(4).position(|w| w == key).unwrap();
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let error = Bank::open(&path).unwrap_err();
+    assert!(error.to_string().contains("key row 0, column 0"), "{error}");
+}

@@ -1,0 +1,326 @@
+//! The CPU search: scan an approximation with a proven error bound, keep what it cannot exclude, score that in f64.
+//!
+//! # Source
+//! The bank is cut into bins of 16 rows. If the k-th best lower bound over the bins is t, then k rows score at least t, so
+//! a bin whose upper bound is below t holds none of the k best, ties included. The same holds for rows. What is left
+//! is scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
+
+mod bound;
+mod code;
+mod compact;
+mod float;
+mod frame;
+mod scan;
+mod shortlist;
+pub(crate) mod simd;
+mod tile;
+
+#[cfg(test)]
+mod simd_tests;
+#[cfg(test)]
+mod tests;
+
+use ndarray::{ArrayView2, CowArray, Ix2};
+
+use self::compact::{CompactPass, Panels};
+use self::float::FloatPass;
+use self::frame::Frame;
+use self::scan::{Pass, scan};
+use self::shortlist::{Candidate, Shortlist};
+use self::simd::Isa;
+use self::tile::LANES;
+use super::{Rows, Search, SearchOptions, in_parallel};
+use crate::neighbours::keep_best;
+use crate::{Certificate, Metric, Neighbour, Neighbours, RetrievalError, Route, Scorer, metric};
+
+/// Queries scanned together: their codes stay in the second-level cache.
+const BATCH: usize = 72 * tile::GROUP;
+/// Rows that the principal axes and the centre are taken from.
+const SAMPLE: usize = 4096;
+/// Smallest bank for which [`CompactCopy::Auto`] makes a copy.
+const WORTH_A_COPY: usize = 4096;
+
+/// Whether a compact copy of the bank is made for the first scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CompactCopy {
+    /// For banks large enough to repay it.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never: scan the f32 rows.
+    Never,
+}
+
+/// How a [`CpuSearch`] prepares itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuOptions {
+    /// Whether to make a compact copy, about 0.28 times the size of the f32 rows.
+    pub copy: CompactCopy,
+    /// Most principal axes coded in 16 bits, a multiple of 16; as many are used as the bank's spectrum makes worth it.
+    pub axes: usize,
+    /// Threads for building, 0 for as many as the system offers.
+    pub threads: usize,
+}
+
+impl Default for CpuOptions {
+    fn default() -> Self {
+        Self { copy: CompactCopy::Auto, axes: 32, threads: 0 }
+    }
+}
+
+/// Exact search on the CPU by certified scans.
+///
+/// A query is answered by the compact copy if its error bound leaves few enough bins, else by an f32 scan, else by
+/// scoring every row in f64; [`Neighbours::certificates`] tells which.
+///
+/// # Examples
+/// ```
+/// use aoi_retrieval::{CpuOptions, CpuSearch, Metric, Search, SearchOptions};
+/// use ndarray::Array2;
+///
+/// let bank = Array2::from_shape_fn((5000, 8), |(i, j)| ((i * 31 + j * 17) % 101) as f32 - 50.0);
+/// let search = CpuSearch::new(bank.view(), Metric::L2, &CpuOptions::default())?;
+/// let found = search.search(bank.slice(ndarray::s![7..8, ..]), &SearchOptions { k: 1, threads: 1 })?;
+/// assert_eq!((found.indices[[0, 0]], found.scores[[0, 0]]), (7, 0.0));
+/// # Ok::<(), aoi_retrieval::RetrievalError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct CpuSearch<'a> {
+    bank: Rows<'a>,
+    norms: Vec<f64>,
+    frame: Frame,
+    panels: Panels,
+    isa: Isa,
+}
+
+impl<'a> CpuSearch<'a> {
+    /// Prepares a search over `bank` `[n, d]`, borrowed or owned.
+    ///
+    /// # Errors
+    /// When the bank has no columns, too many rows, or an entry that is not finite; when `axes` is not a multiple of 16.
+    pub fn new(
+        bank: impl Into<CowArray<'a, f32, Ix2>>,
+        metric: Metric,
+        options: &CpuOptions,
+    ) -> Result<Self, RetrievalError> {
+        Self::with_isa(bank.into(), metric, options, Isa::detect())
+    }
+
+    fn with_isa(
+        bank: CowArray<'a, f32, Ix2>,
+        metric: Metric,
+        options: &CpuOptions,
+        isa: Isa,
+    ) -> Result<Self, RetrievalError> {
+        if !options.axes.is_multiple_of(16) {
+            return Err(RetrievalError::bad_option("axes", "a multiple of 16", options.axes));
+        }
+        let bank = Rows::new("bank", bank)?;
+        let n = bank.count();
+        let threads = SearchOptions { k: 1, threads: options.threads }.thread_count();
+        let sample: Vec<usize> = (0..n).step_by(n.div_ceil(SAMPLE).max(1)).collect();
+        let norms = in_parallel(n, threads, |part| {
+            isa.run(|| part.map(|i| metric::norm(bank.row(i))).collect::<Vec<_>>())
+        })
+        .concat();
+        let frame = Frame::fit(metric, &bank, &sample);
+        let wanted = match options.copy {
+            CompactCopy::Always => true,
+            CompactCopy::Never => false,
+            CompactCopy::Auto => n >= WORTH_A_COPY,
+        } && bank.width() <= frame::WIDEST
+            && n > 0;
+        let coder = wanted.then(|| code::Coder::fit(&frame, &bank, &sample, options.axes));
+        let panels = Panels::build(&bank, &norms, &frame, coder, isa, threads);
+        Ok(Self { bank, norms, frame, panels, isa })
+    }
+
+    /// Bytes held besides the rows themselves.
+    pub fn extra_bytes(&self) -> usize {
+        self.panels.bytes() + size_of_val(&*self.norms)
+    }
+
+    /// Principal axes that are coded in 16 bits; none without a compact copy.
+    pub fn axes(&self) -> Option<usize> {
+        self.panels.codes.as_ref().map(|c| c.coder.head)
+    }
+
+    fn bins(&self) -> usize {
+        self.bank.count().div_ceil(LANES)
+    }
+
+    /// The short list of every chosen query, over the whole bank.
+    fn shortlists<P: Pass>(&self, pass: &P, queries: usize, k: usize, threads: usize) -> Vec<Vec<Candidate>> {
+        let parts = in_parallel(self.bins().div_ceil(2), threads, |pairs| scan(pass, queries, k, pairs));
+        let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+        (0..queries)
+            .map(|_| Shortlist::merge(parts.iter_mut().filter_map(Iterator::next)).unwrap_or_default())
+            .collect()
+    }
+
+    /// Answers the queries that the compact copy can decide; the others are left as `None`.
+    fn by_compact_copy(
+        &self,
+        queries: &Rows<'_>,
+        chosen: &[usize],
+        k: usize,
+        threads: usize,
+    ) -> Vec<Option<Answer>> {
+        let Some(codes) = &self.panels.codes else { return vec![None; chosen.len()] };
+        let pass = CompactPass::new(&self.panels, codes, &self.frame, self.isa, self.bins(), queries, chosen);
+        let lists = self.shortlists(&pass, chosen.len(), k, threads);
+        self.finish(queries, chosen, &lists, k, threads, Route::Compact, |i, list| {
+            let mut lower = Vec::with_capacity(list.len() * LANES);
+            let mut values = Vec::with_capacity(list.len() * LANES);
+            for c in list {
+                let first = c.first_row();
+                for (row, value) in (first..).zip(pass.row_values(c.bin as usize, i)) {
+                    if (row as usize) < self.bank.count() {
+                        let (value, error) = (f64::from(value), f64::from(c.error));
+                        lower.push(value - error);
+                        values.push((row, value + error));
+                    }
+                }
+            }
+            if lower.len() > k {
+                let (_, kth, _) = lower.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+                let threshold = *kth;
+                values.retain(|v| v.1 >= threshold);
+            }
+            values.into_iter().map(|v| v.0).collect()
+        })
+    }
+
+    /// Answers the queries that an f32 scan can decide; the others are left as `None`.
+    fn by_float_scan(
+        &self,
+        queries: &Rows<'_>,
+        chosen: &[usize],
+        k: usize,
+        threads: usize,
+    ) -> Vec<Option<Answer>> {
+        if self.bank.width() > frame::WIDEST {
+            return vec![None; chosen.len()];
+        }
+        let pass =
+            FloatPass::new(&self.bank, &self.norms, &self.frame, &self.panels, self.isa, queries, chosen);
+        let lists = self.shortlists(&pass, chosen.len(), k, threads);
+        self.finish(queries, chosen, &lists, k, threads, Route::F32, |_, list| {
+            let n = self.bank.count();
+            list.iter()
+                .flat_map(|c| (c.first_row()..).take(LANES))
+                .filter(|&row| (row as usize) < n)
+                .collect()
+        })
+    }
+
+    /// Scores what is left of each list in f64, unless too much is left.
+    #[expect(clippy::too_many_arguments, reason = "the two scans share their last step and nothing else")]
+    fn finish(
+        &self,
+        queries: &Rows<'_>,
+        chosen: &[usize],
+        lists: &[Vec<Candidate>],
+        k: usize,
+        threads: usize,
+        route: Route,
+        rows_left: impl Fn(usize, &[Candidate]) -> Vec<u32> + Sync,
+    ) -> Vec<Option<Answer>> {
+        // A list longer than this costs more than the next scan would.
+        let limit = (256 + 8 * k).max(self.bins() / 32);
+        in_parallel(chosen.len(), threads, |part| {
+            part.map(|i| {
+                let list = &lists[i];
+                if list.len() > limit {
+                    return None;
+                }
+                let rows = rows_left(i, list);
+                let certificate = Certificate { route, bins: count(list.len()), rescored: count(rows.len()) };
+                Some((self.score(queries.row(chosen[i]), rows.into_iter(), k), certificate))
+            })
+            .collect::<Vec<_>>()
+        })
+        .concat()
+    }
+
+    /// The best `k` of `rows` by their f64 scores.
+    fn score(&self, query: &[f32], rows: impl Iterator<Item = u32>, k: usize) -> Vec<Neighbour> {
+        let metric = self.metric();
+        let mut best = Vec::new();
+        let room = 4 * k + 256;
+        self.isa.run(|| {
+            let scorer = Scorer::new(metric, query);
+            for row in rows {
+                let i = row as usize;
+                best.push(Neighbour { row, score: scorer.score_with_norm(self.bank.row(i), self.norms[i]) });
+                if best.len() >= room {
+                    keep_best(&mut best, k, metric);
+                }
+            }
+        });
+        keep_best(&mut best, k, metric);
+        best
+    }
+
+    fn exhaustively(&self, queries: &Rows<'_>, chosen: &[usize], k: usize, threads: usize) -> Vec<Answer> {
+        let n = count(self.bank.count());
+        let certificate = Certificate { route: Route::Exhaustive, bins: count(self.bins()), rescored: n };
+        in_parallel(chosen.len(), threads, |part| {
+            part.map(|i| (self.score(queries.row(chosen[i]), 0..n, k), certificate)).collect::<Vec<_>>()
+        })
+        .concat()
+    }
+}
+
+type Answer = (Vec<Neighbour>, Certificate);
+
+/// A count as the certificate holds it; rows are counted in u32 throughout.
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+impl Search for CpuSearch<'_> {
+    fn metric(&self) -> Metric {
+        self.frame.metric
+    }
+
+    fn rows(&self) -> usize {
+        self.bank.count()
+    }
+
+    fn width(&self) -> usize {
+        self.bank.width()
+    }
+
+    fn search(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        options: &SearchOptions,
+    ) -> Result<Neighbours, RetrievalError> {
+        let queries = Rows::queries(&queries, self.width(), options)?;
+        let k = options.k.min(self.rows());
+        let threads = options.thread_count();
+        let mut answers: Vec<Option<Answer>> = vec![None; queries.count()];
+        if k == 0 {
+            let none = Certificate { route: Route::Exhaustive, bins: 0, rescored: 0 };
+            answers.fill(Some((Vec::new(), none)));
+        }
+        let mut open: Vec<usize> = (0..answers.len()).filter(|&q| answers[q].is_none()).collect();
+        // Queries outside the range of the f32 frame wait for exact scoring.
+        let in_range = |q: &usize| self.frame.coefficients(metric::norm(queries.row(*q))).is_some();
+        for scan in [Self::by_compact_copy, Self::by_float_scan] {
+            let able: Vec<usize> = open.iter().copied().filter(in_range).collect();
+            for batch in able.chunks(BATCH) {
+                for (&q, answer) in batch.iter().zip(scan(self, &queries, batch, k, threads)) {
+                    answers[q] = answer;
+                }
+            }
+            open.retain(|&q| answers[q].is_none());
+        }
+        for (&q, answer) in open.iter().zip(self.exhaustively(&queries, &open, k, threads)) {
+            answers[q] = Some(answer);
+        }
+        Ok(Neighbours::from_lists(answers.into_iter().flatten().collect(), k))
+    }
+}

@@ -1,0 +1,315 @@
+//! The compact copy of a bank in panels of 16 rows, and its scan.
+
+use super::bound::{TERMS, Terms, up, up_all, widest};
+use super::code::{Coded, Coder};
+use super::frame::{Frame, RowFacts, float_terms};
+use super::scan::Pass;
+use super::simd::Isa;
+use super::tile::{GROUP, IntTile, LANES, score_of_sum};
+use crate::metric;
+use crate::search::Rows;
+
+/// Panels coded together, so that the products with the axes are large enough to be fast.
+const BATCH: usize = 16;
+
+/// What every scan needs of the bank, and the codes if there are any.
+#[derive(Debug, Clone)]
+pub(super) struct Panels {
+    /// f32 bias of each row; negative infinity for the rows that fill up the last panels.
+    pub(super) bias: Vec<[f32; LANES]>,
+    /// Terms of each bin for the f32 scan.
+    pub(super) float_terms: Vec<Terms>,
+    pub(super) codes: Option<Codes>,
+}
+
+/// The codes, panel after panel.
+#[derive(Debug, Clone)]
+pub(super) struct Codes {
+    pub(super) coder: Coder,
+    head: Vec<i16>,
+    tail: Vec<u8>,
+    scale: Vec<[f32; LANES]>,
+    terms: Vec<Terms>,
+}
+
+impl Panels {
+    /// Reads the bank once. The number of panels is even, since tiles take two.
+    pub(super) fn build(
+        rows: &Rows<'_>,
+        norms: &[f64],
+        frame: &Frame,
+        coder: Option<Coder>,
+        isa: Isa,
+        threads: usize,
+    ) -> Self {
+        let panels = rows.count().div_ceil(LANES).next_multiple_of(2);
+        let (h, t) = coder.as_ref().map_or((0, 0), Coder::words);
+        let (h, t) = (h * 2 * LANES, t * 4 * LANES);
+        let coded = if coder.is_some() { panels } else { 0 };
+        let mut bias = vec![[f32::NEG_INFINITY; LANES]; panels];
+        let mut float_terms = vec![[0.0; TERMS]; panels];
+        let mut head = vec![0_i16; coded * h];
+        let mut tail = vec![0_u8; coded * t];
+        let mut scale = vec![[0.0; LANES]; coded];
+        let mut terms = vec![[0.0; TERMS]; coded];
+        // Batches are handed out in contiguous runs, one run a thread.
+        let run = panels.div_ceil(BATCH).div_ceil(threads.max(1)).max(1) * BATCH;
+        std::thread::scope(|scope| {
+            let mut heads = head.chunks_mut((run * h).max(1));
+            let mut tails = tail.chunks_mut((run * t).max(1));
+            let mut scales = scale.chunks_mut(run);
+            let mut all_terms = terms.chunks_mut(run);
+            for (part, (bias, float_terms)) in
+                bias.chunks_mut(run).zip(float_terms.chunks_mut(run)).enumerate()
+            {
+                let mut out = Out {
+                    head: heads.next().unwrap_or_default(),
+                    tail: tails.next().unwrap_or_default(),
+                    scale: scales.next().unwrap_or_default(),
+                    terms: all_terms.next().unwrap_or_default(),
+                    bias,
+                    float_terms,
+                };
+                let coder = coder.as_ref();
+                scope.spawn(move || build_run(rows, norms, frame, coder, isa, part * run, &mut out));
+            }
+        });
+        let codes = coder.map(|coder| Codes { coder, head, tail, scale, terms });
+        Self { bias, float_terms, codes }
+    }
+
+    /// Bytes held besides the rows themselves.
+    pub(super) fn bytes(&self) -> usize {
+        let codes = self.codes.as_ref().map_or(0, |c| {
+            size_of_val(&*c.head) + size_of_val(&*c.tail) + size_of_val(&*c.scale) + size_of_val(&*c.terms)
+        });
+        size_of_val(&*self.bias) + size_of_val(&*self.float_terms) + codes
+    }
+}
+
+/// The part of the output that one thread fills.
+struct Out<'a> {
+    head: &'a mut [i16],
+    tail: &'a mut [u8],
+    scale: &'a mut [[f32; LANES]],
+    terms: &'a mut [Terms],
+    bias: &'a mut [[f32; LANES]],
+    float_terms: &'a mut [Terms],
+}
+
+fn build_run(
+    rows: &Rows<'_>,
+    norms: &[f64],
+    frame: &Frame,
+    coder: Option<&Coder>,
+    isa: Isa,
+    first: usize,
+    out: &mut Out<'_>,
+) {
+    let d = rows.width();
+    let axes = coder.map_or(0, |c| c.head);
+    let (h, t) = coder.map_or((0, 0), Coder::words);
+    let mut x = vec![0.0; BATCH * LANES * d];
+    let mut heads = vec![0.0; BATCH * LANES * axes];
+    let mut facts = Vec::with_capacity(BATCH * LANES);
+    let mut codes = (vec![0_i16; 2 * h], vec![0_i8; 4 * t]);
+    for batch in (0..out.bias.len()).step_by(BATCH) {
+        let start = (first + batch) * LANES;
+        let count = rows.count().saturating_sub(start).min(BATCH * LANES);
+        isa.run(|| {
+            facts.clear();
+            for (i, x) in x.chunks_exact_mut(d).take(count).enumerate() {
+                let norm = norms[start + i];
+                let in_range = frame.centred(rows.row(start + i), norm, x);
+                facts.push(frame.facts(norm, x, in_range));
+            }
+        });
+        for (i, facts) in facts.iter().enumerate() {
+            let (panel, lane) = (batch + i / LANES, i % LANES);
+            out.bias[panel][lane] = facts.bias;
+            out.float_terms[panel] = widest(out.float_terms[panel], &float_terms(facts));
+        }
+        let Some(coder) = coder else { continue };
+        coder.split(&mut x[..count * d], &mut heads[..count * axes], count);
+        isa.run(|| {
+            for i in 0..count {
+                let (panel, lane) = (batch + i / LANES, i % LANES);
+                let coded = coder.code(
+                    &heads[i * axes..(i + 1) * axes],
+                    &x[i * d..(i + 1) * d],
+                    (&mut codes.0, &mut codes.1),
+                );
+                out.scale[panel][lane] = coded.step;
+                out.terms[panel] = widest(out.terms[panel], &compact_terms(&coded, &facts[i]));
+                let head = &mut out.head[panel * h * 2 * LANES..(panel + 1) * h * 2 * LANES];
+                for (block, pair) in
+                    head.as_chunks_mut::<{ 2 * LANES }>().0.iter_mut().zip(codes.0.as_chunks::<2>().0)
+                {
+                    block[2 * lane..2 * lane + 2].copy_from_slice(pair);
+                }
+                let tail = &mut out.tail[panel * t * 4 * LANES..(panel + 1) * t * 4 * LANES];
+                for (block, four) in
+                    tail.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut().zip(codes.1.as_chunks::<4>().0)
+                {
+                    // i8 + 128 as u8 is the code with its sign bit turned.
+                    block[4 * lane..4 * lane + 4].copy_from_slice(&four.map(|c| c.cast_unsigned() ^ 0x80));
+                }
+            }
+        });
+    }
+}
+
+fn compact_terms(coded: &Coded, facts: &RowFacts) -> Terms {
+    let wider = 1.0 + 2.0_f64.powi(-40);
+    [
+        up(coded.head_residual * wider),
+        up(coded.head_norm * wider),
+        up(coded.tail_residual * wider),
+        up(coded.tail_norm * wider),
+        up(facts.slack),
+        coded.step,
+        up(facts.bias_error),
+        1.0,
+    ]
+}
+
+/// Coded queries against the compact copy.
+pub(super) struct CompactPass<'a> {
+    isa: Isa,
+    bins: usize,
+    bias: &'a [[f32; LANES]],
+    codes: &'a Codes,
+    /// Per group, `[steps, 14]`.
+    head_words: Vec<i32>,
+    tail_words: Vec<i32>,
+    offsets: Vec<[i32; LANES]>,
+    scale: Vec<[f32; LANES]>,
+    coefficients: Vec<Terms>,
+}
+
+impl<'a> CompactPass<'a> {
+    /// Codes the queries `chosen`, all of them in range.
+    pub(super) fn new(
+        panels: &'a Panels,
+        codes: &'a Codes,
+        frame: &Frame,
+        isa: Isa,
+        bins: usize,
+        queries: &Rows<'_>,
+        chosen: &[usize],
+    ) -> Self {
+        let coder = &codes.coder;
+        let (h, t) = coder.words();
+        let groups = chosen.len().div_ceil(GROUP);
+        let mut pass = Self {
+            isa,
+            bins,
+            bias: &panels.bias,
+            codes,
+            head_words: vec![0; groups * h * GROUP],
+            tail_words: vec![0; groups * t * GROUP],
+            offsets: vec![[0; LANES]; groups],
+            scale: vec![[0.0; LANES]; groups],
+            coefficients: Vec::with_capacity(chosen.len()),
+        };
+        let mut x = vec![0.0; coder.width];
+        let mut head = vec![0.0; coder.head];
+        let mut head_codes = vec![0_i16; 2 * h];
+        let mut tail_codes = vec![0_i8; 4 * t];
+        for (i, &q) in chosen.iter().enumerate() {
+            let (group, lane) = (i / GROUP, i % GROUP);
+            let norm = metric::norm(queries.row(q));
+            frame.centred(queries.row(q), norm, &mut x);
+            coder.split(&mut x, &mut head, 1);
+            let coded = isa.run(|| coder.code(&head, &x, (&mut head_codes, &mut tail_codes)));
+            for (s, two) in head_codes.as_chunks::<2>().0.iter().enumerate() {
+                pass.head_words[(group * h + s) * GROUP + lane] = bytemuck::cast(*two);
+            }
+            for (s, four) in tail_codes.as_chunks::<4>().0.iter().enumerate() {
+                pass.tail_words[(group * t + s) * GROUP + lane] = bytemuck::cast(*four);
+            }
+            pass.offsets[group][lane] = -128 * tail_codes.iter().map(|&c| i32::from(c)).sum::<i32>();
+            pass.scale[group][lane] = coded.step;
+            let base = frame.coefficients(norm).unwrap_or([f64::INFINITY; TERMS]);
+            pass.coefficients.push(query_terms(base, &coded, coder.slack));
+        }
+        pass
+    }
+
+    fn panel(&self, i: usize) -> (&[i16], &[u8]) {
+        let (h, t) = self.codes.coder.words();
+        let (h, t) = (h * 2 * LANES, t * 4 * LANES);
+        (&self.codes.head[i * h..(i + 1) * h], &self.codes.tail[i * t..(i + 1) * t])
+    }
+
+    /// Approximate scores of the 16 rows of a bin for one query.
+    pub(super) fn row_values(&self, bin: usize, query: usize) -> [f32; LANES] {
+        let (group, lane) = (query / GROUP, query % GROUP);
+        let words = |all: &[i32], steps: usize| -> Vec<i32> {
+            all[group * steps * GROUP..(group + 1) * steps * GROUP]
+                .as_chunks::<GROUP>()
+                .0
+                .iter()
+                .map(|w| w[lane])
+                .collect()
+        };
+        let (h, t) = self.codes.coder.words();
+        let (head, tail) = (words(&self.head_words, h), words(&self.tail_words, t));
+        let sums = self.isa.int_row_sums(self.panel(bin), (&head, &tail), self.codes.coder.shift());
+        std::array::from_fn(|i| {
+            let sum = sums[i] + self.offsets[group][lane];
+            score_of_sum(sum, self.codes.scale[bin][i], self.scale[group][lane]) + self.bias[bin][i]
+        })
+    }
+}
+
+/// Coefficients of a coded query: see [`super::bound::TERMS`] for what each meets.
+///
+/// `h.g - h~.g~ = g~.dh + h.dg`, the same for the tail; the arithmetic after the integer sum rounds four times by at most 2^-24
+/// of the product or of the bias; the shift of the head sum loses less than one unit.
+fn query_terms(mut base: [f64; TERMS], coded: &Coded, slack: f64) -> Terms {
+    let rounding = 2.0_f64.powi(-20);
+    let whole = coded.head_norm + coded.tail_norm;
+    base[0] = coded.head_coded_norm * (1.0 + rounding);
+    base[1] = coded.head_residual + coded.head_coded_norm * rounding + whole * slack;
+    base[2] = coded.tail_coded_norm * (1.0 + rounding);
+    base[3] = coded.tail_residual + coded.tail_coded_norm * rounding + whole * slack;
+    base[5] = f64::from(coded.step) * (1.0 + rounding);
+    up_all(base)
+}
+
+impl Pass for CompactPass<'_> {
+    type Scratch = ();
+
+    fn bins(&self) -> usize {
+        self.bins
+    }
+
+    fn scratch(&self) {}
+
+    fn load(&self, _pair: usize, _scratch: &mut ()) {}
+
+    fn maxima(&self, _scratch: &(), pair: usize, group: usize) -> [[f32; LANES]; 2] {
+        let (h, t) = self.codes.coder.words();
+        let [a, b] = [2 * pair, 2 * pair + 1].map(|i| self.panel(i));
+        self.isa.int_maxima(&IntTile {
+            head: [a.0, b.0],
+            tail: [a.1, b.1],
+            head_words: &self.head_words[group * h * GROUP..(group + 1) * h * GROUP],
+            tail_words: &self.tail_words[group * t * GROUP..(group + 1) * t * GROUP],
+            offsets: &self.offsets[group],
+            shift: self.codes.coder.shift(),
+            scale: [&self.codes.scale[2 * pair], &self.codes.scale[2 * pair + 1]],
+            bias: [&self.bias[2 * pair], &self.bias[2 * pair + 1]],
+            query_scale: &self.scale[group],
+        })
+    }
+
+    fn terms(&self, bin: usize) -> &Terms {
+        &self.codes.terms[bin]
+    }
+
+    fn coefficients(&self, query: usize) -> &Terms {
+        &self.coefficients[query]
+    }
+}

@@ -1,0 +1,299 @@
+//! The only module with `unsafe`: instruction sets, and the two tile products written for AVX-512.
+//!
+//! A tile is 14 queries by two panels of 16 rows. Panels are interleaved along the width, so that a vector lane is a
+//! row: 28 accumulators, two panel vectors and one broadcast word fill 31 of the 32 registers, and 16 loads feed 28
+//! products. Each function has a safe twin in [`super::tile`], which runs where the instructions are missing and which
+//! the tests hold it against. Measured with `aoi-bench`, group `retrieval/search`.
+
+#![expect(clippy::needless_range_loop, reason = "registers are indices here: several arrays move in step")]
+
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::wildcard_imports, reason = "twenty of the vendor's names; not reported in test builds")]
+use std::arch::x86_64::*;
+
+use super::tile::{self, FloatTile, GROUP, IntTile, LANES};
+
+/// What this processor offers; only detection makes anything but the portable level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Isa(Level);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
+}
+
+impl Isa {
+    /// No instruction beyond the compilation target's.
+    pub(crate) const PORTABLE: Self = Self(Level::Portable);
+
+    /// Every level this processor can run, the portable one first.
+    pub(crate) fn available() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "grows on x86-64 only"))]
+        let mut levels = vec![Self::PORTABLE];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                levels.push(Self(Level::Avx2));
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                {
+                    levels.push(Self(Level::Avx512));
+                    if is_x86_feature_detected!("avx512vnni") {
+                        levels.push(Self(Level::Vnni));
+                    }
+                }
+            }
+        }
+        levels
+    }
+
+    /// The best level of this processor.
+    pub(crate) fn detect() -> Self {
+        Self::available().last().copied().unwrap_or(Self::PORTABLE)
+    }
+
+    /// Whether multiply-add is one instruction here (elsewhere `mul_add` would be a slow library call).
+    pub(crate) fn fuses(self) -> bool {
+        self != Self::PORTABLE
+    }
+
+    /// Runs `work`, which the compiler may inline and vectorise for this level.
+    #[inline]
+    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
+    pub(crate) fn run<R>(self, work: impl FnOnce() -> R) -> R {
+        match self.0 {
+            Level::Portable => work(),
+            // SAFETY: a level other than Portable exists only after detection of its features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { run_avx2(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 | Level::Vnni => unsafe { run_avx512(work) },
+        }
+    }
+
+    /// Bin maxima of an integer tile; lanes from [`GROUP`] on are negative infinity.
+    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
+    pub(crate) fn int_maxima(self, t: &IntTile<'_>) -> [[f32; LANES]; 2] {
+        match self.0 {
+            // SAFETY: Vnni exists only after detection of its features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Vnni => unsafe { int_maxima_vnni(t) },
+            _ => self.run(|| tile::int_maxima(t)),
+        }
+    }
+
+    /// The sixteen sums of one query and one panel, before scales.
+    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
+    pub(crate) fn int_row_sums(
+        self,
+        panel: (&[i16], &[u8]),
+        words: (&[i32], &[i32]),
+        shift: u32,
+    ) -> [i32; LANES] {
+        match self.0 {
+            // SAFETY: Vnni exists only after detection of its features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Vnni => unsafe { int_row_sums_vnni(panel, words, shift) },
+            _ => self.run(|| tile::int_row_sums(panel, words, shift)),
+        }
+    }
+
+    /// Bin maxima of an f32 tile; lanes from [`GROUP`] on are negative infinity.
+    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
+    pub(crate) fn float_maxima(self, t: &FloatTile<'_>) -> [[f32; LANES]; 2] {
+        match self.0 {
+            // SAFETY: these levels exist only after detection of their features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 | Level::Vnni => unsafe { float_maxima_avx512(t) },
+            _ if self.fuses() => self.run(|| tile::float_maxima::<true>(t)),
+            _ => tile::float_maxima::<false>(t),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+fn run_avx512<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// 64 bytes of a panel as one vector.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "vector load through a pointer")]
+fn load<T: bytemuck::Pod>(block: &[T]) -> __m512i {
+    assert!(size_of_val(block) >= 64, "a vector holds 64 bytes");
+    // SAFETY: the slice covers the 64 bytes that are read, and unaligned loads are allowed.
+    unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "vector load through a pointer")]
+fn load_floats(block: &[f32; LANES]) -> __m512 {
+    // SAFETY: the array is the 64 bytes that are read.
+    unsafe { _mm512_loadu_ps(block.as_ptr()) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "vector store through a pointer")]
+fn store_floats(v: __m512) -> [f32; LANES] {
+    let mut out = [0.0; LANES];
+    // SAFETY: the array is the 64 bytes that are written.
+    unsafe { _mm512_storeu_ps(out.as_mut_ptr(), v) };
+    out
+}
+
+/// Where query `i` must stand so that the tree of [`lane_maxima`] leaves its maximum in lane `i`.
+#[cfg(target_arch = "x86_64")]
+const SEAT: [usize; LANES] = {
+    let mut seat = [0; LANES];
+    let mut lane = 0;
+    while lane < LANES {
+        seat[lane] = [0, 2, 1, 3][lane % 4] + [0, 8, 4, 12][lane / 4];
+        lane += 1;
+    }
+    seat
+};
+
+/// The maximum of each of 16 vectors: at every step two vectors become one that holds half-maxima of both.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn lane_maxima(v: &[__m512; LANES]) -> __m512 {
+    let mut a = [_mm512_setzero_ps(); 8];
+    for i in 0..8 {
+        a[i] = _mm512_max_ps(
+            _mm512_shuffle_f32x4::<0x44>(v[i], v[i + 8]),
+            _mm512_shuffle_f32x4::<0xEE>(v[i], v[i + 8]),
+        );
+    }
+    let mut b = [_mm512_setzero_ps(); 4];
+    for i in 0..4 {
+        b[i] = _mm512_max_ps(
+            _mm512_shuffle_f32x4::<0x88>(a[i], a[i + 4]),
+            _mm512_shuffle_f32x4::<0xDD>(a[i], a[i + 4]),
+        );
+    }
+    let mut c = [_mm512_setzero_ps(); 2];
+    for i in 0..2 {
+        c[i] = _mm512_max_ps(
+            _mm512_shuffle_ps::<0x44>(b[i], b[i + 2]),
+            _mm512_shuffle_ps::<0xEE>(b[i], b[i + 2]),
+        );
+    }
+    _mm512_max_ps(_mm512_shuffle_ps::<0x88>(c[0], c[1]), _mm512_shuffle_ps::<0xDD>(c[0], c[1]))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn int_maxima_vnni(t: &IntTile<'_>) -> [[f32; LANES]; 2] {
+    let mut sums = [[_mm512_setzero_si512(); 2]; GROUP];
+    let heads = t.head[0].as_chunks::<32>().0.iter().zip(t.head[1].as_chunks::<32>().0);
+    for ((a, b), words) in heads.zip(t.head_words.as_chunks::<GROUP>().0) {
+        let (a, b) = (load(a), load(b));
+        for i in 0..GROUP {
+            let q = _mm512_set1_epi32(words[i]);
+            sums[i][0] = _mm512_dpwssd_epi32(sums[i][0], a, q);
+            sums[i][1] = _mm512_dpwssd_epi32(sums[i][1], b, q);
+        }
+    }
+    let shift = _mm_cvtsi32_si128(t.shift.cast_signed());
+    for i in 0..GROUP {
+        let offset = _mm512_set1_epi32(t.offsets[i]);
+        sums[i][0] = _mm512_add_epi32(_mm512_sra_epi32(sums[i][0], shift), offset);
+        sums[i][1] = _mm512_add_epi32(_mm512_sra_epi32(sums[i][1], shift), offset);
+    }
+    let tails = t.tail[0].as_chunks::<64>().0.iter().zip(t.tail[1].as_chunks::<64>().0);
+    for ((a, b), words) in tails.zip(t.tail_words.as_chunks::<GROUP>().0) {
+        let (a, b) = (load(a), load(b));
+        for i in 0..GROUP {
+            let q = _mm512_set1_epi32(words[i]);
+            sums[i][0] = _mm512_dpbusd_epi32(sums[i][0], a, q);
+            sums[i][1] = _mm512_dpbusd_epi32(sums[i][1], b, q);
+        }
+    }
+    [int_panel_maxima::<0>(&sums, t), int_panel_maxima::<1>(&sums, t)]
+}
+
+/// Scales, biases and the maximum for one panel. The panel is a constant: an index known only at run time would force
+/// the accumulators of the loops before into memory.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn int_panel_maxima<const P: usize>(sums: &[[__m512i; 2]; GROUP], t: &IntTile<'_>) -> [f32; LANES] {
+    let (scale, bias) = (load_floats(t.scale[P]), load_floats(t.bias[P]));
+    let mut v = [_mm512_set1_ps(f32::NEG_INFINITY); LANES];
+    for i in 0..GROUP {
+        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[i][P]), scale);
+        v[SEAT[i]] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(t.query_scale[i]), bias);
+    }
+    store_floats(lane_maxima(&v))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn int_row_sums_vnni(panel: (&[i16], &[u8]), words: (&[i32], &[i32]), shift: u32) -> [i32; LANES] {
+    let mut head = _mm512_setzero_si512();
+    for (a, &w) in panel.0.as_chunks::<32>().0.iter().zip(words.0) {
+        head = _mm512_dpwssd_epi32(head, load(a), _mm512_set1_epi32(w));
+    }
+    // Four chains hide the latency of the product.
+    let mut tail = [_mm512_setzero_si512(); 4];
+    for (a, w) in panel.1.chunks(4 * 64).zip(words.1.chunks(4)) {
+        for (sum, (a, &w)) in tail.iter_mut().zip(a.as_chunks::<64>().0.iter().zip(w)) {
+            *sum = _mm512_dpbusd_epi32(*sum, load(a), _mm512_set1_epi32(w));
+        }
+    }
+    let tail = _mm512_add_epi32(_mm512_add_epi32(tail[0], tail[1]), _mm512_add_epi32(tail[2], tail[3]));
+    let sum = _mm512_add_epi32(_mm512_sra_epi32(head, _mm_cvtsi32_si128(shift.cast_signed())), tail);
+    bytemuck::cast(store_floats(_mm512_castsi512_ps(sum)))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn float_maxima_avx512(t: &FloatTile<'_>) -> [[f32; LANES]; 2] {
+    let mut sums = [[_mm512_setzero_ps(); 2]; GROUP];
+    let panels = t.panel[0].as_chunks::<LANES>().0.iter().zip(t.panel[1].as_chunks::<LANES>().0);
+    for ((a, b), words) in panels.zip(t.words.as_chunks::<GROUP>().0) {
+        let (a, b) = (load_floats(a), load_floats(b));
+        for i in 0..GROUP {
+            let q = _mm512_set1_ps(words[i]);
+            sums[i][0] = _mm512_fmadd_ps(a, q, sums[i][0]);
+            sums[i][1] = _mm512_fmadd_ps(b, q, sums[i][1]);
+        }
+    }
+    [float_panel_maxima::<0>(&sums, t), float_panel_maxima::<1>(&sums, t)]
+}
+
+/// Biases and the maximum for one panel.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn float_panel_maxima<const P: usize>(sums: &[[__m512; 2]; GROUP], t: &FloatTile<'_>) -> [f32; LANES] {
+    let bias = load_floats(t.bias[P]);
+    let mut v = [_mm512_set1_ps(f32::NEG_INFINITY); LANES];
+    for i in 0..GROUP {
+        v[SEAT[i]] = _mm512_add_ps(sums[i][P], bias);
+    }
+    store_floats(lane_maxima(&v))
+}

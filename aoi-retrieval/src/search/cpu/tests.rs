@@ -1,0 +1,121 @@
+//! The certificate under attack: every level and route against the reference on data made to mislead it.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "small numbers made for a test"
+)]
+
+use aoi_testing::Seeded;
+use ndarray::{Array2, CowArray};
+use proptest::prelude::*;
+
+use super::simd::Isa;
+use super::{CompactCopy, CpuOptions, CpuSearch};
+use crate::{Metric, Reference, Route, Search, SearchOptions};
+
+/// Rows of one kind of trouble.
+fn trouble(kind: usize, n: usize, d: usize, s: &mut Seeded) -> Array2<f32> {
+    let mut rows = Array2::from_shape_fn((n, d), |_| s.normal() as f32);
+    for (i, mut row) in rows.outer_iter_mut().enumerate() {
+        match kind {
+            // Near-ties: one point, moved by a few units in the last place.
+            0 => row.iter_mut().enumerate().for_each(|(j, x)| {
+                *x = (1.0 + j as f32 / 7.0) * (1.0 + (s.below(5) as f32 - 2.0) * f32::EPSILON);
+            }),
+            // Ties: few different small-integer rows.
+            1 => row.mapv_inplace(|x| x.round().clamp(-1.0, 1.0)),
+            // A tight cluster far from the origin.
+            2 => row.mapv_inplace(|x| 300.0 + x * 0.01),
+            // One coordinate takes all the energy.
+            3 => row[i % 2] = 1e4 * (1.0 + s.unit() as f32),
+            // Lengths over many orders of magnitude.
+            4 => {
+                let scale = 10.0_f32.powi(s.below(30) as i32 - 15);
+                row.mapv_inplace(|x| x * scale);
+            }
+            // Copies of one row, some negated, some zero.
+            5 => {
+                let factor = [1.0, 1.0, -1.0, 0.0][s.below(4)];
+                row.iter_mut().enumerate().for_each(|(j, x)| *x = factor * (j as f32 + 0.3));
+            }
+            // Ordered so that every bin is better than the last.
+            6 => row.mapv_inplace(|x| x * 0.001 + i as f32 / n as f32),
+            _ => {}
+        }
+    }
+    rows
+}
+
+fn agree(bank: &Array2<f32>, queries: &Array2<f32>, metric: Metric, k: usize) {
+    let options = SearchOptions { k, threads: 1 };
+    let expected = Reference::new(bank.view(), metric).unwrap().search(queries.view(), &options).unwrap();
+    for isa in Isa::available() {
+        for (copy, axes) in [(CompactCopy::Never, 0), (CompactCopy::Always, 0), (CompactCopy::Always, 32)] {
+            let build = CpuOptions { copy, axes, threads: 2 };
+            let search = CpuSearch::with_isa(CowArray::from(bank.view()), metric, &build, isa).unwrap();
+            let found = search.search(queries.view(), &SearchOptions { k, threads: 2 }).unwrap();
+            assert_eq!(found.indices, expected.indices, "{isa:?} {copy:?} {axes} {metric} k {k}");
+            assert_eq!(found.scores, expected.scores, "{isa:?} {copy:?} {axes} {metric} k {k}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn every_route_gives_the_reference_answer(
+        bank_kind in 0..8_usize, query_kind in 0..8_usize, metric in 0..3_usize,
+        n in 1..700_usize, d in 1..70_usize, k in 1..40_usize, seed in 0..u64::MAX,
+    ) {
+        let mut s = Seeded::new(seed);
+        let bank = trouble(bank_kind, n, d, &mut s);
+        let mut queries = trouble(query_kind, 17, d, &mut s);
+        queries.row_mut(3).assign(&bank.row(n / 2));
+        agree(&bank, &queries, Metric::ALL[metric], k);
+    }
+}
+
+#[test]
+fn a_query_the_bound_cannot_decide_falls_back_and_says_so() {
+    let bank = Array2::from_shape_fn((16 * 600, 8), |(_, j)| j as f32 + 1.0);
+    let search = CpuSearch::new(bank.view(), Metric::Cosine, &CpuOptions::default()).unwrap();
+    let found = search.search(bank.slice(ndarray::s![..2, ..]), &SearchOptions { k: 3, threads: 1 }).unwrap();
+    assert_eq!(found.route_counts(), [0, 0, 2]);
+    assert_eq!(found.certificates[0].route, Route::Exhaustive);
+    assert_eq!(found.certificates[0].rescored as usize, bank.nrows());
+    assert_eq!(found.indices.row(1).to_vec(), [0, 1, 2]);
+}
+
+#[test]
+fn clusters_are_decided_by_the_copy_with_few_rows_scored_again() {
+    let mut s = Seeded::new(3);
+    let centres = Array2::from_shape_fn((40, 64), |_| s.normal() as f32);
+    let bank = Array2::from_shape_fn((8000, 64), |(i, j)| centres[[i % 40, j]] + 0.5 * s.normal() as f32);
+    let queries = Array2::from_shape_fn((20, 64), |(i, j)| centres[[i, j]] + 0.5 * s.normal() as f32);
+    let options = SearchOptions { k: 10, threads: 2 };
+    let search = CpuSearch::new(bank.view(), Metric::Cosine, &CpuOptions::default()).unwrap();
+    let found = search.search(queries.view(), &options).unwrap();
+    assert_eq!(found.route_counts(), [20, 0, 0]);
+    assert!(found.certificates.iter().all(|c| c.rescored < 200), "{:?}", found.certificates);
+    assert!(search.extra_bytes() * 2 < bank.len() * 4 * 3, "half as much again is the most");
+}
+
+#[test]
+fn certificates_do_not_depend_on_the_number_of_threads() {
+    let mut s = Seeded::new(4);
+    let bank = Array2::from_shape_fn((3000, 33), |_| s.normal() as f32);
+    let search = CpuSearch::new(
+        bank.view(),
+        Metric::InnerProduct,
+        &CpuOptions { copy: CompactCopy::Always, ..CpuOptions::default() },
+    )
+    .unwrap();
+    let find =
+        |threads| search.search(bank.slice(ndarray::s![..50, ..]), &SearchOptions { k: 9, threads }).unwrap();
+    let one = find(1);
+    assert_eq!(one.certificates.len(), 50);
+    for threads in [2, 3, 7] {
+        assert_eq!(find(threads), one);
+    }
+}

@@ -1,0 +1,100 @@
+#![expect(clippy::cast_possible_truncation, reason = "small numbers made for a test")]
+
+use std::ops::ControlFlow;
+
+use super::*;
+use crate::{Evaluation, Labels, PatchGrid, Reference, decide_by_threshold, mix};
+use aoi_testing::Seeded;
+use ndarray::{Array4, s};
+
+/// Six images of 2 x 2 patches; what a patch shows follows from its key, but for some noise.
+fn data() -> (Array2<f32>, CompleteLabels, Vec<Range<usize>>) {
+    let mut s = Seeded::new(9);
+    let keys = Array2::from_shape_fn((24, 5), |(i, j)| {
+        (if i % 5 == j { 2.0 } else { 0.0 }) + 0.4 * s.normal() as f32
+    });
+    let masks = Array4::from_shape_fn((24, 2, 2, 2), |(i, y, x, c)| {
+        u8::from((i % 5 + y + 2 * x * c) % 3 == 0) ^ u8::from(s.below(12) == 0)
+    });
+    let images = (0..6).map(|i| 4 * i..4 * i + 4).collect();
+    (keys, CompleteLabels::from_patches(masks.view()).unwrap(), images)
+}
+
+fn grid() -> TuneGrid {
+    TuneGrid {
+        k: vec![5, 1, 3, 1000],
+        rules: vec![
+            Rule::Uniform,
+            Rule::Similarity,
+            Rule::Attention(Beta::PerClass(vec![0.1, 0.02])),
+            Rule::MultiScale(Beta::Shared(0.1)),
+        ],
+        thresholds: vec![0.5, 0.2, 0.05],
+    }
+}
+
+#[test]
+fn every_trial_equals_mixing_and_scoring_by_the_long_way() {
+    let (keys, labels, images) = data();
+    let input = TuneImages { keys: keys.view(), labels: &labels, images: &images };
+    let options = TuneOptions { folds: 6, seed: 1, threads: 1 };
+    let mut steps = Vec::new();
+    let tuned = tune(&input, &grid(), &options, &mut |p| {
+        steps.push(p.done);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(steps, (0..=24).collect::<Vec<_>>());
+    assert_eq!(tuned.trials.len(), 16);
+    assert!(tuned.trials.windows(2).all(|w| w[0].counts.mean_iou() >= w[1].counts.mean_iou()));
+    for trial in &tuned.trials {
+        // Six folds of six images leave one out each, whatever the seed.
+        let mut evaluation = Evaluation::default();
+        for image in &images {
+            let kept: Vec<usize> = (0..24).filter(|i| !image.contains(i)).collect();
+            let bank = keys.select(Axis(0), &kept);
+            let queries = keys.slice(s![image.clone(), ..]);
+            let search = Reference::new(bank.view(), Metric::Cosine).unwrap();
+            let found = search.search(queries, &SearchOptions { k: trial.k, threads: 1 }).unwrap();
+            let distances = neighbour_distances(bank.view(), queries, &found).unwrap();
+            let own = Labels::Complete(labels.select(&kept).unwrap());
+            let grid = PatchGrid { down: 2, across: 2 };
+            let scores = mix(found.indices.view(), distances.view(), &own, &trial.rule, grid).unwrap();
+            let predicted = decide_by_threshold(scores.view(), &trial.thresholds).unwrap();
+            let rows = ndarray::Array::from_iter(image.clone()).mapv(|r| u32::try_from(r).unwrap());
+            let rows = rows.insert_axis(Axis(1));
+            let all = Labels::Complete(labels.clone());
+            let truth = mix(rows.view(), Array2::zeros((4, 1)).view(), &all, &Rule::Uniform, grid).unwrap();
+            evaluation.add(predicted.view(), truth.mapv(|t| u8::from(t > 0.5)).view()).unwrap();
+        }
+        assert_eq!(trial.counts, evaluation.total, "{} {:?}", trial.k, trial.rule);
+    }
+    let best = tuned.best().unwrap();
+    assert!(best.counts.mean_iou().unwrap() > 0.6, "{best:?}");
+}
+
+#[test]
+fn senseless_requests_are_errors_and_cancelling_stops() {
+    let (keys, labels, images) = data();
+    let input = TuneImages { keys: keys.view(), labels: &labels, images: &images };
+    let run = |grid: &TuneGrid, folds| {
+        tune(&input, grid, &TuneOptions { folds, seed: 0, threads: 1 }, &mut |_| ControlFlow::Continue(()))
+    };
+    assert!(run(&grid(), 1).is_err() && run(&grid(), 7).is_err());
+    for broken in [
+        TuneGrid { k: vec![], ..grid() },
+        TuneGrid { k: vec![0], ..grid() },
+        TuneGrid { rules: vec![], ..grid() },
+        TuneGrid { thresholds: vec![f64::NAN], ..grid() },
+        TuneGrid { rules: vec![Rule::Attention(Beta::Shared(0.0))], ..grid() },
+    ] {
+        assert!(run(&broken, 3).is_err(), "{broken:?}");
+    }
+    let beyond = [0..4, 4..30];
+    let input = TuneImages { images: &beyond, ..input };
+    let options = TuneOptions { folds: 2, ..TuneOptions::default() };
+    assert!(tune(&input, &grid(), &options, &mut |_| ControlFlow::Continue(())).is_err());
+    let input = TuneImages { images: &images, ..input };
+    let stopped = tune(&input, &grid(), &options, &mut |_| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(RetrievalError::Cancelled { done: 0, .. })));
+}
