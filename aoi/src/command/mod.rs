@@ -1,9 +1,11 @@
 //! The command line: arguments, exit codes, what goes to which stream.
 
 mod demo;
+mod encoder;
 mod interrupt;
 mod outcome;
 mod progress;
+mod retrieval;
 mod tolerance;
 
 use std::process::ExitCode;
@@ -34,6 +36,12 @@ enum Command {
     /// Compute inspection limits from reviewed records.
     #[command(subcommand)]
     Tolerance(tolerance::Command),
+    /// Look at encoder weights; turn images into patch embeddings.
+    #[command(subcommand)]
+    Encoder(encoder::Command),
+    /// Search for nearest neighbours.
+    #[command(subcommand)]
+    Retrieval(retrieval::Command),
 }
 
 /// Parses the arguments, runs the command, and says how it went.
@@ -42,6 +50,8 @@ pub(crate) fn run() -> ExitCode {
     let result = match cli.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Tolerance(command) => tolerance::run(command),
+        Command::Encoder(command) => encoder::run(&command),
+        Command::Retrieval(command) => retrieval::run(&command),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -1,0 +1,206 @@
+//! `aoi encoder`: what a weights file holds, and embeddings of images.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use aoi_encoder::weights::{ChannelRule, Inspection, LoadOptions, inspect};
+use aoi_encoder::{Config, EmbedOptions, Error, Tiling, embed, preset_names};
+use clap::{Args, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::interrupt;
+use super::outcome::{Failure, Outcome};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Say which architecture a weights file holds, and what is missing or unused.
+    Info(InfoArguments),
+    /// Turn images into patch embeddings.
+    Embed(Box<EmbedArguments>),
+}
+
+/// What the file does not say itself.
+#[derive(Args)]
+struct WeightArguments {
+    /// Weights: safetensors with timm, Hugging Face, `DINOv2` or MAE names, or this project's own; a config.json beside them is read
+    #[arg(value_name = "WEIGHTS")]
+    weights: PathBuf,
+    /// Attention heads, where neither file nor config.json says them
+    #[arg(long, value_name = "N")]
+    heads: Option<usize>,
+    /// Architecture by name; a wrong name lists them
+    #[arg(long, value_name = "NAME", value_parser = preset)]
+    preset: Option<Config>,
+    /// Adapt the patch projection to this many channels
+    #[arg(long, value_name = "N")]
+    channels: Option<usize>,
+    /// How it is adapted
+    #[arg(long, value_enum, default_value = "average", requires = "channels")]
+    channel_rule: ChannelRuleName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ChannelRuleName {
+    /// Every new channel gets the mean of the old ones
+    Average,
+    /// Old channels are repeated
+    Repeat,
+}
+
+fn preset(name: &str) -> Result<Config, String> {
+    Config::preset(name).map_err(|_| format!("known are {}", preset_names().join(", ")))
+}
+
+impl WeightArguments {
+    fn options(&self) -> LoadOptions {
+        let rule = match self.channel_rule {
+            ChannelRuleName::Average => ChannelRule::Average,
+            ChannelRuleName::Repeat => ChannelRule::Repeat,
+        };
+        LoadOptions {
+            heads: self.heads,
+            channels: self.channels.map(|n| (n, rule)),
+            config: self.preset.clone(),
+            ..LoadOptions::default()
+        }
+    }
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  aoi encoder info vit.safetensors")]
+pub(crate) struct InfoArguments {
+    #[command(flatten)]
+    weights: WeightArguments,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    aoi encoder embed vit.safetensors --images crops/ --out crops.safetensors --blocks 2,5\n  \
+    aoi encoder embed vit.safetensors --images batch.npy --out batch.safetensors")]
+pub(crate) struct EmbedArguments {
+    #[command(flatten)]
+    weights: WeightArguments,
+    /// Folder of images, or an f32 array [b, c, h, w] that is already normalised
+    #[arg(long, value_name = "DIR|X.npy")]
+    images: PathBuf,
+    /// Where the tensors go: cls, patches, registers, `block_<i>`
+    #[arg(long, value_name = "OUT.safetensors")]
+    out: PathBuf,
+    /// Blocks whose patch tokens are wanted too, from 0
+    #[arg(long, value_name = "I,J", value_delimiter = ',')]
+    blocks: Vec<usize>,
+    /// Mean of each channel on pixels of 0 to 1, or one for all
+    #[arg(long, value_name = "M,..", value_delimiter = ',')]
+    mean: Option<Vec<f32>>,
+    /// Standard deviation of each channel, or one for all
+    #[arg(long, value_name = "S,..", value_delimiter = ',')]
+    std: Option<Vec<f32>>,
+    /// Resize every image first
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
+    resize: Option<(usize, usize)>,
+    /// Embed large images in one piece instead of tiles
+    #[arg(long)]
+    whole: bool,
+    /// Images or tiles in one forward pass; results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    batch: usize,
+    /// Threads [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let side = |t: &str| t.parse::<usize>().ok().filter(|n| *n > 0);
+    let sides = text.split_once('x').and_then(|(h, w)| Some((side(h)?, side(w)?)));
+    sides.ok_or_else(|| "expected HEIGHTxWIDTH, such as 512x512".to_owned())
+}
+
+/// Runs one of the subcommands.
+pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Info(arguments) => info(arguments),
+        Command::Embed(arguments) => embeddings(arguments),
+    }
+    .map_err(|e| match e {
+        Error::Config { .. } => Failure::Usage(e.to_string()),
+        other => Failure::Other(other.to_string()),
+    })
+}
+
+fn info(arguments: &InfoArguments) -> Result<Outcome, Error> {
+    let found = inspect(&arguments.weights.weights, &arguments.weights.options())?;
+    if arguments.json {
+        let Inspection { family, config, parameters, number_types, notes, problems } = &found;
+        let summary = json!({
+            "family": family.name(),
+            "width": config.width,
+            "depth": config.depth,
+            "heads": config.heads,
+            "hidden": config.hidden,
+            "patch": config.patch,
+            "channels": config.channels,
+            "registers": config.registers,
+            "image": [config.grid.rows * config.patch, config.grid.columns * config.patch],
+            "parameters": parameters,
+            "number_types": number_types,
+            "notes": notes,
+            "problems": problems,
+        });
+        println!("{summary}");
+    } else {
+        print!("{found}");
+    }
+    Ok(if found.problems.is_empty() { Outcome::Done } else { Outcome::No })
+}
+
+fn embeddings(arguments: &EmbedArguments) -> Result<Outcome, Error> {
+    interrupt::watch();
+    let options = EmbedOptions {
+        blocks: arguments.blocks.clone(),
+        mean: arguments.mean.clone(),
+        std: arguments.std.clone(),
+        resize: arguments.resize,
+        tiling: if arguments.whole { Tiling::Whole } else { Tiling::Overlap(None) },
+        threads: arguments
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        batch: arguments.batch,
+    };
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+    let style = "{bar:32} {pos}/{len} images  {per_sec}  {eta} left";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let done = embed(
+        &arguments.weights.weights,
+        &arguments.weights.options(),
+        &arguments.images,
+        &arguments.out,
+        &options,
+        &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+            if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    )?;
+    bar.finish_and_clear();
+    for note in &done.notes {
+        eprintln!("note: {note}");
+    }
+    let tensors = done.tensors();
+    if arguments.json {
+        let shapes: serde_json::Map<String, serde_json::Value> =
+            tensors.iter().map(|(name, shape, _)| (name.clone(), json!(shape))).collect();
+        println!("{}", json!({"images": done.names.len(), "tensors": shapes, "notes": done.notes}));
+    } else {
+        for (name, shape, _) in &tensors {
+            println!("{name:<10} {shape:?}");
+        }
+    }
+    Ok(Outcome::Done)
+}
