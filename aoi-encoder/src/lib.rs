@@ -5,8 +5,8 @@
 //!
 //! **Promise.** The fast path agrees with the f64 [`reference`](mod@reference), and both with what the families' own code computes, within 1e-5 of
 //! the largest entry of an output (the tests' models; timm 1.0, transformers 5). On one machine a result depends on the weights and
-//! its image alone: no bit of it on threads, batch or earlier calls. A second pass of the same size takes no memory. What a
-//! file says wrong is an error that names it.
+//! its image alone: no bit of it on threads, batch or earlier calls. [`Encoder::forward_into`] takes no memory for a
+//! size it has seen. What is wrong with a file is an error that names it.
 //!
 //! **Limits.** Forward only, f32, on the CPU. Exact GELU or `SwiGLU`; a class token is required; patches are square. Different
 //! instruction sets may round differently. Files of other architectures are refused, not guessed at.

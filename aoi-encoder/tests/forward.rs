@@ -92,7 +92,8 @@ proptest! {
 
     #[test]
     fn any_architecture_agrees_with_the_reference(
-        (heads, head_width, depth, hidden) in (1_usize..5, 1_usize..20, 1_usize..4, 1_usize..70),
+        // Norms over fewer than 16 numbers may divide by almost nothing, and then no f32 path is close to f64.
+        (heads, head_width, depth, hidden) in (1_usize..5, 4_usize..20, 1_usize..4, 1_usize..70),
         (channels, patch, registers) in (1_usize..5, 1_usize..6, 0_usize..4),
         (b, rows, columns, stored_rows, stored_columns) in (1_usize..4, 1_usize..7, 1_usize..9, 1_usize..5, 1_usize..5),
         (gated, qkv_bias, layer_scale, positions) in (any::<bool>(), any::<bool>(), any::<bool>(), 0_usize..5),
@@ -168,6 +169,8 @@ fn a_workspace_used_by_other_sizes_and_encoders_leaves_no_trace() {
     let mut workspace = Workspace::new(2).unwrap();
     for _ in 0..2 {
         assert_eq!(bits(&a.forward(&large, &[], &mut workspace).unwrap()), bits(&fresh(&a, &large)));
+        // The same grid for two encoders: neither may get the other's positions.
+        assert_eq!(bits(&a.forward(&tiny, &[], &mut workspace).unwrap()), bits(&fresh(&a, &tiny)));
         assert_eq!(bits(&b.forward(&tiny, &[], &mut workspace).unwrap()), bits(&fresh(&b, &tiny)));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use aoi_encoder::weights::{ChannelRule, Family, LoadOptions, inspect, load, save};
-use aoi_encoder::{Config, Error, Params, Positions, Resampling, Table};
+use aoi_encoder::{Config, Error, Grid, Params, Positions, Resampling, Table};
 use aoi_testing::{Seeded, assert_all_close, for_each_case};
 use proptest::prelude::*;
 use safetensors::tensor::TensorView;
@@ -235,6 +235,50 @@ fn families_and_their_resampling_are_recognised() {
         let Positions::Learned { resampling, .. } = found.config.positions else { panic!("{case}") };
         assert_eq!(resampling, expected, "{case}");
     }
+}
+
+#[test]
+fn an_architecture_asked_for_gives_the_heads_and_is_compared() {
+    let asked = Config { width: 16, depth: 2, heads: 4, hidden: 64, patch: 4, ..Config::paper() };
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    std::fs::copy(data("timm_plain"), &path).unwrap();
+    let load_as =
+        |config: Config| load(&path, &LoadOptions { config: Some(config), ..LoadOptions::default() });
+    let weights = load_as(asked.clone()).unwrap();
+    assert_eq!((weights.config.heads, weights.config.channels), (4, 3));
+    assert!(!weights.notes.iter().any(|n| n.contains("guessed")), "{:?}", weights.notes);
+    let message = load_as(Config { depth: 3, hidden: 32, ..asked }).unwrap_err().to_string();
+    assert!(message.contains("depth 3 was asked for") && message.contains("hidden width 32"), "{message}");
+}
+
+#[test]
+fn a_grid_that_is_not_square_needs_to_be_said() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    // 1 + 3 x 5 rows could as well be 4 x 4 without one for the class token: taken so, and said.
+    std::fs::copy(data("timm_resampled_larger"), &path).unwrap();
+    let guessed = load(&path, &LoadOptions { heads: Some(2), ..LoadOptions::default() }).unwrap();
+    assert!(
+        guessed.notes.iter().any(|n| n.contains("guessed 4 x 4 positions, None before")),
+        "{:?}",
+        guessed.notes
+    );
+    std::fs::copy(data("timm_two_lights"), &path).unwrap();
+    let message = load(&path, &LoadOptions::default()).unwrap_err().to_string();
+    assert!(message.contains("7 rows are no square grid"), "{message}");
+    std::fs::copy(data("timm_resampled_larger"), &path).unwrap();
+    let config = Config {
+        grid: Grid { rows: 3, columns: 5 },
+        width: 16,
+        depth: 2,
+        heads: 2,
+        hidden: 64,
+        patch: 4,
+        ..Config::paper()
+    };
+    let options = LoadOptions { config: Some(config), ..LoadOptions::default() };
+    assert_eq!(load(&path, &options).unwrap().config.grid, Grid { rows: 3, columns: 5 });
 }
 
 #[test]

@@ -41,9 +41,11 @@ pub(super) fn config(
         None => 0,
     };
     let (feedforward, hidden) = feedforward(family, tensors, hints.hidden_rows.unwrap_or(4 * width));
-    let (grid, prefix) = positions(family, tensors, hints, (registers, patch)).map_err(fail)?;
-
     let preset = options.config.as_ref();
+    let of_image = |(height, width)| Grid { rows: height / patch.max(1), columns: width / patch.max(1) };
+    let stored = hints.image.map(of_image).or(preset.map(|c| c.grid));
+    let (grid, prefix) =
+        positions(family, tensors, (hints.prefix_positions, stored), registers, notes).map_err(fail)?;
     let heads = options.heads.or(preset.map(|c| c.heads)).or(hints.heads).unwrap_or_else(|| {
         let guess = if width >= 64 && width % 64 == 0 { width / 64 } else { 1 };
         notes.push(format!(
@@ -52,7 +54,7 @@ pub(super) fn config(
         ));
         guess
     });
-    let norm_epsilon = preset.map(|c| c.norm_epsilon).or(hints.norm_epsilon).unwrap_or_else(|| {
+    let norm_epsilon = hints.norm_epsilon.unwrap_or_else(|| {
         let custom =
             if matches!(family, Family::HuggingFaceVit | Family::HuggingFaceMae) { 1e-12 } else { 1e-6 };
         notes.push(format!(
@@ -67,11 +69,7 @@ pub(super) fn config(
         Family::DinoV2 => Resampling::Offset,
         _ => Resampling::Plain,
     };
-    let of_preset = preset.and_then(|c| match c.positions {
-        Positions::Learned { resampling, .. } => Some(resampling),
-        Positions::SinCos => None,
-    });
-    let resampling = options.resampling.or(of_preset).unwrap_or(custom);
+    let resampling = options.resampling.unwrap_or(custom);
     let found = Config {
         channels,
         patch,
@@ -113,44 +111,58 @@ fn feedforward(family: Family, tensors: &Tensors<'_>, otherwise: usize) -> (Feed
 fn positions(
     family: Family,
     tensors: &Tensors<'_>,
-    hints: &Hints,
-    (registers, patch): (usize, usize),
+    (known_prefix, stored): (Option<PrefixPositions>, Option<Grid>),
+    registers: usize,
+    notes: &mut Vec<String>,
 ) -> std::result::Result<(Grid, PrefixPositions), String> {
     let name = if family.is_hugging_face() { "embeddings.position_embeddings" } else { "pos_embed" };
     let view = tensors.get(name).ok_or_else(|| format!("missing {name}"))?;
     let shape = view.shape();
     let rows = shape.len().checked_sub(2).map_or(0, |axis| shape[axis]);
-    let candidates = match (family, hints.prefix_positions) {
+    let candidates = match (family, known_prefix) {
         (Family::Timm | Family::Own, Some(prefix)) => vec![prefix],
         (Family::Timm | Family::Own, None) => {
             vec![PrefixPositions::All, PrefixPositions::None, PrefixPositions::Class]
         }
         _ => vec![PrefixPositions::Class],
     };
-    let stored = hints
-        .image
-        .map(|(height, width)| Grid { rows: height / patch.max(1), columns: width / patch.max(1) });
-    for prefix in candidates {
-        let before = match prefix {
-            PrefixPositions::None => 0,
-            PrefixPositions::Class => 1,
-            PrefixPositions::All => 1 + registers,
-        };
-        let prefix =
-            if registers == 0 && prefix == PrefixPositions::All { PrefixPositions::Class } else { prefix };
-        let Some(patches) = rows.checked_sub(before).filter(|&n| n > 0) else { continue };
-        if let Some(grid) = stored.filter(|g| g.rows.checked_mul(g.columns) == Some(patches)) {
-            return Ok((grid, prefix));
-        }
-        let side = patches.isqrt();
-        if side * side == patches {
-            return Ok((Grid { rows: side, columns: side }, prefix));
-        }
+    let before = |prefix| match prefix {
+        PrefixPositions::None => 0,
+        PrefixPositions::Class => 1,
+        PrefixPositions::All => 1 + registers,
+    };
+    let patches = |prefix| rows.checked_sub(before(prefix)).filter(|&n| n > 0);
+    let of_stored = |&prefix: &PrefixPositions| {
+        let grid = stored.filter(|g| g.rows.checked_mul(g.columns) == patches(prefix))?;
+        Some((grid, prefix))
+    };
+    let square = |&prefix: &PrefixPositions| {
+        let side = patches(prefix)?.isqrt();
+        (side * side == patches(prefix)?).then_some((Grid { rows: side, columns: side }, prefix))
+    };
+    let Some((grid, prefix)) =
+        candidates.iter().find_map(of_stored).or_else(|| candidates.iter().find_map(square))
+    else {
+        return Err(format!(
+            "{name}: {rows} rows are no square grid{}; say the training image size in config.json",
+            stored.map(|g| format!(", nor {} x {}", g.rows, g.columns)).unwrap_or_default()
+        ));
+    };
+    if stored.is_none() && known_prefix.is_none() && candidates.len() > 1 && prefix != PrefixPositions::All {
+        notes.push(format!(
+            "guessed {} x {} positions, {prefix:?} before them: the file does not say",
+            grid.rows, grid.columns
+        ));
     }
-    Err(format!(
-        "{name}: {rows} rows are no square grid{}; say the training image size in config.json",
-        stored.map(|g| format!(", nor {} x {}", g.rows, g.columns)).unwrap_or_default()
-    ))
+    if let Some(said) = stored.filter(|&said| said != grid) {
+        notes.push(format!(
+            "{name} holds {} x {} positions, not the {} x {} said",
+            grid.rows, grid.columns, said.rows, said.columns
+        ));
+    }
+    // Without registers all prefix tokens are the class token.
+    let all_is_class = registers == 0 && prefix == PrefixPositions::All;
+    Ok((grid, if all_is_class { PrefixPositions::Class } else { prefix }))
 }
 
 /// What the tensors and the hints or the asked-for architecture say differently.

@@ -29,7 +29,8 @@ pub struct LoadOptions {
     pub resampling: Option<Resampling>,
     /// Adapt the patch projection to this many channels.
     pub channels: Option<(usize, ChannelRule)>,
-    /// The architecture that the file must have, such as [`Config::preset`]; heads, epsilon and resampling are taken from it.
+    /// The architecture that the file must have, such as [`Config::preset`]. Width, depth, patch, hidden width and registers are compared;
+    /// the heads and a grid that is not square are taken from it. Epsilon and resampling stay those of the file's family.
     pub config: Option<Config>,
 }
 
