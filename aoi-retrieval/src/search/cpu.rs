@@ -46,7 +46,7 @@ pub enum CompactCopy {
     /// For banks large enough to repay it.
     #[default]
     Auto,
-    /// Always.
+    /// Always, unless rows are wider than 16,384 numbers.
     Always,
     /// Never: scan the f32 rows.
     Never,
@@ -55,7 +55,7 @@ pub enum CompactCopy {
 /// How a [`CpuSearch`] prepares itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuOptions {
-    /// Whether to make a compact copy, about 0.28 times the size of the f32 rows.
+    /// Whether to make a compact copy, a little over a quarter of the size of the f32 rows.
     pub copy: CompactCopy,
     /// Most principal axes coded in 16 bits, a multiple of 16; as many are used as the bank's spectrum makes worth it.
     pub axes: usize,
@@ -129,7 +129,7 @@ impl<'a> CpuSearch<'a> {
             CompactCopy::Always => true,
             CompactCopy::Never => false,
             CompactCopy::Auto => n >= WORTH_A_COPY,
-        } && bank.width() <= frame::WIDEST
+        } && bank.width() <= code::WIDEST
             && n > 0;
         let coder = wanted.then(|| code::Coder::fit(&frame, &bank, &sample, options.axes));
         let panels = Panels::build(&bank, &norms, &frame, coder, isa, threads);

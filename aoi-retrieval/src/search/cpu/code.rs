@@ -20,6 +20,10 @@ use crate::search::Rows;
 const HEAD_LIMIT: f64 = 32_000.0;
 /// Largest tail code.
 const TAIL_LIMIT: f64 = 127.0;
+/// Widest row that is coded: `2^30 + 255 x 127 d` must stay below 2^31.
+pub(super) const WIDEST: usize = 1 << 14;
+/// Widest row whose principal axes are looked for; beyond, finding them would take longer than they save.
+const WIDEST_AXES: usize = 2048;
 /// Adding and subtracting this rounds to an integer, which then stands in the low bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0; // 1.5 x 2^52
 
@@ -178,6 +182,9 @@ fn quantise(values: &[f64], step: f64, usable: bool, mut put: impl FnMut(usize, 
 
 /// The leading principal axes of the rows of `x` about their frame's centre, as many as pay for themselves.
 fn principal_axes(x: &[f64], rows: usize, d: usize, most: usize) -> (Vec<f64>, usize) {
+    if most == 0 || d > WIDEST_AXES {
+        return (Vec::new(), 0);
+    }
     let mut covariance = vec![0.0; d * d];
     let m = MatRef::from_row_major_slice(x, rows, d);
     matmul(

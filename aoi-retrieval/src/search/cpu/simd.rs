@@ -3,7 +3,7 @@
 //! A tile is 14 queries by two panels of 16 rows. Panels are interleaved along the width, so that a vector lane is a
 //! row: 28 accumulators, two panel vectors and one broadcast word fill 31 of the 32 registers, and 16 loads feed 28
 //! products. Each function has a safe twin in [`super::tile`], which runs where the instructions are missing and which
-//! the tests hold it against. Measured with `aoi-bench`, group `retrieval/search`.
+//! the tests hold it against.
 
 #![expect(clippy::needless_range_loop, reason = "registers are indices here: several arrays move in step")]
 

@@ -119,3 +119,21 @@ fn certificates_do_not_depend_on_the_number_of_threads() {
         assert_eq!(find(threads), one);
     }
 }
+
+#[test]
+fn rows_too_wide_for_the_copy_or_its_axes_are_answered_all_the_same() {
+    let mut s = Seeded::new(6);
+    for (n, d, route) in [(40, 2100, 0), (20, 16_384, 0), (20, 16_385, 1)] {
+        // The largest codes everywhere: integer sums come as close to overflow as they can.
+        let bank = Array2::from_shape_fn((n, d), |(i, _)| if i % 2 == 0 { 1.0 } else { s.unit() as f32 });
+        let build = CpuOptions { copy: CompactCopy::Always, ..CpuOptions::default() };
+        let search = CpuSearch::new(bank.view(), Metric::InnerProduct, &build).unwrap();
+        let queries = bank.slice(ndarray::s![..3, ..]);
+        let options = SearchOptions { k: 3, threads: 1 };
+        let found = search.search(queries, &options).unwrap();
+        let expected =
+            Reference::new(bank.view(), Metric::InnerProduct).unwrap().search(queries, &options).unwrap();
+        assert_eq!((&found.indices, &found.scores), (&expected.indices, &expected.scores), "width {d}");
+        assert_eq!(found.route_counts()[route], 3, "width {d}");
+    }
+}
