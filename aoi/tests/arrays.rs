@@ -1,0 +1,140 @@
+//! The commands over arrays and weights, on the fixtures that numpy, timm and torch made for the libraries.
+
+mod support;
+
+use std::path::PathBuf;
+
+use aoi_retrieval::ndarray::{Array2, Array4, Ix2};
+use aoi_testing::assert_all_close;
+use ndarray_npy::{read_npy, write_npy};
+use support::Bench;
+
+/// A fixture of one of the libraries.
+fn fixture(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+#[test]
+fn search_finds_what_numpy_finds_under_every_metric() {
+    let data = fixture("aoi-retrieval/tests/data/mixing");
+    for metric in ["cosine", "inner-product", "l2"] {
+        let bench = Bench::new();
+        for name in ["bank.npy", "queries.npy"] {
+            bench.file(name, std::fs::read(data.join(name)).unwrap());
+        }
+        let said = bench.aoi(&format!(
+            "retrieval search --bank bank.npy --queries queries.npy --k 6 --metric {metric} --out found --json"
+        ));
+        assert_eq!(said.code, 0, "{said:?}");
+        let indices: Array2<u32> = read_npy(bench.path("found/indices.npy")).unwrap();
+        let expected: Array2<u32> = read_npy(data.join(format!("nearest_{metric}.npy"))).unwrap();
+        assert_eq!(indices, expected, "{metric}");
+        let scores: Array2<f32> = read_npy(bench.path("found/scores.npy")).unwrap();
+        let expected: Array2<f64> = read_npy(data.join(format!("score_{metric}.npy"))).unwrap();
+        // The file is f32: one rounding.
+        assert_all_close(scores.as_slice().unwrap(), expected.as_slice().unwrap(), 1e-12, 6e-8);
+        let summary: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(summary["k"], 6);
+    }
+}
+
+#[test]
+fn arrays_that_are_no_rows_of_f32_are_refused_by_name() {
+    let bench = Bench::new();
+    write_npy(bench.path("rows.npy"), &Array2::<f32>::zeros((3, 2))).unwrap();
+    write_npy(bench.path("wide.npy"), &Array2::<f32>::zeros((3, 4))).unwrap();
+    write_npy(bench.path("double.npy"), &Array2::<f64>::zeros((3, 2))).unwrap();
+    write_npy(bench.path("nan.npy"), &Array2::<f32>::from_elem((3, 2), f32::NAN)).unwrap();
+    write_npy(bench.path("deep.npy"), &Array4::<f32>::zeros((1, 1, 3, 2))).unwrap();
+    let whole = std::fs::read(bench.path("rows.npy")).unwrap();
+    bench.file("short.npy", &whole[..whole.len() - 1]).file("text.npy", "hello");
+    // A header that claims far more than the file holds must not be believed.
+    let claims = String::from_utf8_lossy(&whole[..128]).replace("(3, 2), ", "(99999999999, 2), ");
+    let mut huge = claims.into_bytes();
+    huge.truncate(128);
+    bench.file("huge.npy", huge);
+    for (bank, word) in [
+        ("missing.npy", "cannot be read"),
+        ("double.npy", "f32"),
+        ("deep.npy", "two axes"),
+        ("short.npy", "f32"),
+        ("text.npy", "f32"),
+        ("huge.npy", "f32"),
+        ("wide.npy", "4"),
+        ("nan.npy", "row 0"),
+    ] {
+        let said = bench.aoi(&format!("retrieval search --bank {bank} --queries rows.npy --out found"));
+        assert_eq!(said.code, 1, "{bank}: {said:?}");
+        assert!(said.err.contains(word), "{bank}: {}", said.err);
+    }
+    let said = bench.aoi("retrieval search --bank rows.npy --queries rows.npy --k 0 --out found");
+    assert_ne!(said.code, 0, "{said:?}");
+    assert!(!bench.path("found").exists());
+}
+
+#[test]
+fn embeddings_of_an_array_are_those_of_timm() {
+    let data = fixture("aoi-encoder/tests/data/timm_two_lights");
+    let expected = std::fs::read(data.join("expected.safetensors")).unwrap();
+    let expected = safetensors::SafeTensors::deserialize(&expected).unwrap();
+    let numbers = |tensors: &safetensors::SafeTensors<'_>, name: &str| -> Vec<f32> {
+        let data = tensors.tensor(name).unwrap().data().to_vec();
+        data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    };
+    let bench = Bench::new();
+    let images = expected.tensor("images").unwrap();
+    let &[b, c, h, w] = images.shape() else { panic!("four axes") };
+    let images = Array4::from_shape_vec((b, c, h, w), numbers(&expected, "images")).unwrap();
+    write_npy(bench.path("images.npy"), &images).unwrap();
+    let weights = data.join("weights.safetensors");
+    let said = bench.aoi(&format!(
+        "encoder embed {} --images images.npy --out out.safetensors --blocks 0 --json",
+        weights.display()
+    ));
+    assert_eq!(said.code, 0, "{said:?}");
+    let out = std::fs::read(bench.path("out.safetensors")).unwrap();
+    let out = safetensors::SafeTensors::deserialize(&out).unwrap();
+    for name in ["cls", "patches", "block_0"] {
+        let (actual, wanted) = (numbers(&out, name), numbers(&expected, name));
+        let largest = wanted.iter().fold(0.0_f64, |m, x| m.max(f64::from(x.abs())));
+        assert_all_close(&actual, &wanted, 1e-5 * largest, 0.0);
+    }
+    let summary: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(summary["images"], b);
+    let info = bench.aoi(&format!("encoder info {} --json", weights.display()));
+    let info: serde_json::Value = serde_json::from_str(&info.out).unwrap();
+    assert_eq!((&info["channels"], &info["problems"]), (&2.into(), &serde_json::json!([])));
+}
+
+#[test]
+fn weights_that_cannot_be_used_are_refused_and_nothing_is_written() {
+    let bench = Bench::new();
+    write_npy(bench.path("images.npy"), &Array4::<f32>::zeros((1, 2, 32, 32))).unwrap();
+    let good = std::fs::read(fixture("aoi-encoder/tests/data/timm_two_lights/weights.safetensors")).unwrap();
+    bench.file("torn.safetensors", &good[..good.len() / 2]).file("text.safetensors", "hello, weights");
+    for weights in ["torn.safetensors", "text.safetensors", "missing.safetensors"] {
+        let said = bench.aoi(&format!("encoder embed {weights} --images images.npy --out out.safetensors"));
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains(weights) && !said.err.contains("panicked"), "{}", said.err);
+    }
+    assert!(!bench.path("out.safetensors").exists());
+    let said = bench.aoi("encoder info torn.safetensors --preset vit-q/3");
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("vit-s/16"), "the presets are listed: {}", said.err);
+}
+
+#[test]
+fn search_does_not_depend_on_threads() {
+    let bench = Bench::new();
+    let rows = aoi_testing::lattice_f32(500 * 24, 3);
+    let bank = Array2::from_shape_vec(Ix2(500, 24), rows).unwrap();
+    write_npy(bench.path("bank.npy"), &bank).unwrap();
+    let run = |threads: u32| {
+        let words = format!(
+            "retrieval search --bank bank.npy --queries bank.npy --k 9 --metric l2 --out t{threads} --threads {threads}"
+        );
+        assert_eq!(bench.aoi(&words).code, 0);
+        ["indices.npy", "scores.npy"].map(|f| std::fs::read(bench.path(&format!("t{threads}/{f}"))).unwrap())
+    };
+    assert!(run(1) == run(3));
+}
