@@ -3,18 +3,58 @@
 use std::io::{self, Write};
 
 use crate::io::form::LimitForm;
-use crate::io::table::{Cell, Table, write_header, write_json, write_rows};
+use crate::io::table::{Cell, Table, leading, trailing, write_header, write_json, write_rows};
 use crate::options::Options;
 use crate::population::Limit;
 use crate::proposal::Proposal;
+
+/// The proposals for a set of limits, ready to be written; rows stand in the order of `limits`.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitsTable<'a> {
+    /// The limits.
+    pub limits: &'a [Limit],
+    /// `proposals[i]` belongs to `limits[i]`.
+    pub proposals: &'a [Proposal],
+    /// What the proposals were made with.
+    pub options: &'a Options,
+    /// Digest of the records, see [`digest_of`](super::digest_of).
+    pub input_sha256: &'a str,
+    /// The site's form, in which the new limits are repeated.
+    pub form: LimitForm,
+}
+
+impl LimitsTable<'_> {
+    /// Writes CSV.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn csv(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_header::<LimitRow<'_>>(out)?;
+        write_rows(out, self.rows())
+    }
+
+    /// Writes a JSON array of objects with the same names; what is empty in CSV is null.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn json(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_json(out, self.rows())
+    }
+
+    fn rows(&self) -> impl Iterator<Item = LimitRow<'_>> {
+        self.limits.iter().zip(self.proposals).map(|(limit, proposal)| LimitRow {
+            limit,
+            proposal,
+            table: self,
+        })
+    }
+}
 
 /// What a row is made of.
 struct LimitRow<'a> {
     limit: &'a Limit,
     proposal: &'a Proposal,
-    options: &'a Options,
-    input_sha256: &'a str,
-    form: LimitForm,
+    table: &'a LimitsTable<'a>,
 }
 
 impl Table for LimitRow<'_> {
@@ -54,40 +94,35 @@ impl Table for LimitRow<'_> {
     ];
 
     fn cells(&self) -> Vec<Cell> {
-        let r = self;
-        vec![
-            Cell::text(&r.limit.id.key.part),
-            Cell::text(&r.limit.id.key.model),
-            Cell::text(&r.limit.id.key.inspection),
-            Cell::text(&r.limit.id.key.feature),
-            Cell::Text(r.limit.id.side.to_string()),
-            Cell::Real(r.proposal.old_limit),
-            Cell::Real(r.proposal.new_limit),
-            Cell::Text(r.proposal.decision.to_string()),
-            Cell::Text(r.proposal.reason.to_string()),
-            Cell::Real(r.options.percentile),
-            Cell::Count(r.options.percentile_kind.number().into()),
-            Cell::Count(r.proposal.false_calls_before),
-            Cell::Count(r.proposal.false_calls_after),
-            Cell::Count(r.proposal.defects_before),
-            Cell::Count(r.proposal.defects_after),
-            Cell::real(r.proposal.nearest_defect),
-            Cell::Real(r.proposal.margin),
-            Cell::Count(r.proposal.certificate.defects),
-            Cell::Count(r.proposal.certificate.misses),
-            escape_bound(r.proposal),
-            Cell::Real(r.proposal.certificate.confidence),
-            Cell::text(r.input_sha256),
-            Cell::text(&r.limit.id.key.revision),
-            Cell::text(&r.limit.id.key.unit),
-            Cell::Count(r.limit.id.version.into()),
-            Cell::real(r.proposal.suggested_limit),
-            Cell::Count(r.proposal.defects_unflagged),
-            Cell::real(r.proposal.resolution),
-            r.proposal.certificate.pooled.as_deref().map_or(Cell::Empty, Cell::text),
-            Cell::text(r.form.word()),
-            Cell::real(r.form.export(r.limit.id.side, r.proposal.new_limit, r.limit.nominal)),
-        ]
+        let LimitRow { limit, proposal, table } = self;
+        let own = [
+            Cell::Real(proposal.old_limit),
+            Cell::Real(proposal.new_limit),
+            Cell::Text(proposal.decision.to_string()),
+            Cell::Text(proposal.reason.to_string()),
+            Cell::Real(table.options.percentile),
+            Cell::Count(table.options.percentile_kind.number().into()),
+            Cell::Count(proposal.false_calls_before),
+            Cell::Count(proposal.false_calls_after),
+            Cell::Count(proposal.defects_before),
+            Cell::Count(proposal.defects_after),
+            Cell::real(proposal.nearest_defect),
+            Cell::Real(proposal.margin),
+            Cell::Count(proposal.certificate.defects),
+            Cell::Count(proposal.certificate.misses),
+            escape_bound(proposal),
+            Cell::Real(proposal.certificate.confidence),
+            Cell::text(table.input_sha256),
+        ];
+        let more = [
+            Cell::real(proposal.suggested_limit),
+            Cell::Count(proposal.defects_unflagged),
+            Cell::real(proposal.resolution),
+            proposal.certificate.pooled.as_deref().map_or(Cell::Empty, Cell::text),
+            Cell::text(table.form.word()),
+            Cell::real(table.form.export(limit.id.side, proposal.new_limit, limit.nominal)),
+        ];
+        [&leading(&limit.id)[..], &own, &trailing(&limit.id), &more].concat()
     }
 }
 
@@ -95,51 +130,4 @@ impl Table for LimitRow<'_> {
 pub(crate) fn escape_bound(proposal: &Proposal) -> Cell {
     let bound = proposal.certificate.bound;
     bound.value().map_or_else(|| Cell::Text(bound.to_string()), Cell::Real)
-}
-
-fn rows<'a>(
-    limits: &'a [Limit],
-    proposals: &'a [Proposal],
-    options: &'a Options,
-    input_sha256: &'a str,
-    form: LimitForm,
-) -> impl Iterator<Item = LimitRow<'a>> {
-    limits.iter().zip(proposals).map(move |(limit, proposal)| LimitRow {
-        limit,
-        proposal,
-        options,
-        input_sha256,
-        form,
-    })
-}
-
-/// Writes the limits as CSV, in the order of `limits`; `proposals[i]` belongs to `limits[i]`.
-///
-/// # Errors
-/// When `out` fails.
-pub fn limits_csv(
-    out: &mut dyn Write,
-    limits: &[Limit],
-    proposals: &[Proposal],
-    options: &Options,
-    input_sha256: &str,
-    form: LimitForm,
-) -> io::Result<()> {
-    write_header::<LimitRow<'_>>(out)?;
-    write_rows(out, rows(limits, proposals, options, input_sha256, form))
-}
-
-/// Writes the limits as a JSON array of objects with the same names; what is empty in CSV is null.
-///
-/// # Errors
-/// When `out` fails.
-pub fn limits_json(
-    out: &mut dyn Write,
-    limits: &[Limit],
-    proposals: &[Proposal],
-    options: &Options,
-    input_sha256: &str,
-    form: LimitForm,
-) -> io::Result<()> {
-    write_json(out, rows(limits, proposals, options, input_sha256, form))
 }

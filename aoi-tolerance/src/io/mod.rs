@@ -21,7 +21,7 @@ mod whole;
 
 pub use form::LimitForm;
 pub use input::{InputFile, digest_of};
-pub use limits::{limits_csv, limits_json};
+pub use limits::LimitsTable;
 pub use number::{NumberFault, parse_number, shortest};
 pub use read::{Progress, ReadObserver, ReadOptions, Records, read_records};
 pub use reject::{Reject, RejectReason};

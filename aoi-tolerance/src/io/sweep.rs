@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::io::limits::escape_bound;
-use crate::io::table::{Cell, Table, write_header, write_rows};
+use crate::io::table::{Cell, Table, leading, trailing, write_header, write_rows};
 use crate::population::Limit;
 use crate::proposal::Proposal;
 use crate::simulate::WhatIf;
@@ -33,23 +33,15 @@ impl Table for SweepRow<'_> {
     ];
 
     fn cells(&self) -> Vec<Cell> {
-        let r = self;
-        vec![
-            Cell::text(&r.limit.id.key.part),
-            Cell::text(&r.limit.id.key.model),
-            Cell::text(&r.limit.id.key.inspection),
-            Cell::text(&r.limit.id.key.feature),
-            Cell::Text(r.limit.id.side.to_string()),
-            Cell::Real(r.percentile),
-            Cell::Real(r.proposal.new_limit),
-            Cell::Count(r.proposal.false_calls_after),
-            Cell::Count(r.proposal.defects_after),
-            Cell::real(r.proposal.nearest_defect),
-            escape_bound(r.proposal),
-            Cell::text(&r.limit.id.key.revision),
-            Cell::text(&r.limit.id.key.unit),
-            Cell::Count(r.limit.id.version.into()),
-        ]
+        let own = [
+            Cell::Real(self.percentile),
+            Cell::Real(self.proposal.new_limit),
+            Cell::Count(self.proposal.false_calls_after),
+            Cell::Count(self.proposal.defects_after),
+            Cell::real(self.proposal.nearest_defect),
+            escape_bound(self.proposal),
+        ];
+        [&leading(&self.limit.id)[..], &own, &trailing(&self.limit.id)].concat()
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Number, Value};
 
 use crate::io::number::shortest;
+use crate::population::LimitId;
 
 /// One field.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +52,19 @@ pub(crate) trait Table {
     const COLUMNS: &'static [&'static str];
     /// The fields of a row, in the same order.
     fn cells(&self) -> Vec<Cell>;
+}
+
+/// What every table of limits begins with: part, model, inspection, feature, side.
+pub(crate) fn leading(id: &LimitId) -> [Cell; 5] {
+    let key = &id.key;
+    let [part, model, inspection, feature] =
+        [&key.part, &key.model, &key.inspection, &key.feature].map(|f| Cell::text(f));
+    [part, model, inspection, feature, Cell::Text(id.side.to_string())]
+}
+
+/// What else names a limit: revision, unit, limit version.
+pub(crate) fn trailing(id: &LimitId) -> [Cell; 3] {
+    [Cell::text(&id.key.revision), Cell::text(&id.key.unit), Cell::Count(id.version.into())]
 }
 
 /// Writes one CSV line; fields are quoted where RFC 4180 asks for it.

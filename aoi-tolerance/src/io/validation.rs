@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::io::table::{Cell, Table, write_header, write_rows};
+use crate::io::table::{Cell, Table, leading, trailing, write_header, write_rows};
 use crate::validate::{LimitRecall, Validation, recall};
 
 struct ValidationRow<'a> {
@@ -30,23 +30,15 @@ impl Table for ValidationRow<'_> {
     ];
 
     fn cells(&self) -> Vec<Cell> {
-        let r = self;
-        vec![
-            Cell::text(&r.limit.id.key.part),
-            Cell::text(&r.limit.id.key.model),
-            Cell::text(&r.limit.id.key.inspection),
-            Cell::text(&r.limit.id.key.feature),
-            Cell::Text(r.limit.id.side.to_string()),
-            Cell::Count(r.limit.defects_calibration),
-            Cell::Count(r.limit.defects_validation),
-            Cell::Count(r.limit.flagged),
-            Cell::Count(r.limit.missed()),
-            Cell::real(r.recall.map(|r| r.0)),
-            Cell::real(r.recall.map(|r| r.1)),
-            Cell::text(&r.limit.id.key.revision),
-            Cell::text(&r.limit.id.key.unit),
-            Cell::Count(r.limit.id.version.into()),
-        ]
+        let own = [
+            Cell::Count(self.limit.defects_calibration),
+            Cell::Count(self.limit.defects_validation),
+            Cell::Count(self.limit.flagged),
+            Cell::Count(self.limit.missed()),
+            Cell::real(self.recall.map(|r| r.0)),
+            Cell::real(self.recall.map(|r| r.1)),
+        ];
+        [&leading(&self.limit.id)[..], &own, &trailing(&self.limit.id)].concat()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aoi::demo::line::{LineOptions, write_line};
 use aoi_tolerance::evidence::Evidence;
 use aoi_tolerance::io::{
-    LimitForm, ReadOptions, SweepTable, digest_of, limits_csv, read_records, validation_csv, write_whole,
+    LimitForm, LimitsTable, ReadOptions, SweepTable, digest_of, read_records, validation_csv, write_whole,
 };
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;
@@ -57,9 +57,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let evidence: Vec<Evidence> = limits.iter().map(Limit::evidence).collect();
     let proposals = optimise(&evidence, &options)?;
     let digest = digest_of(&records.inputs);
-    write_whole(&path("limits.csv"), |out| {
-        limits_csv(out, limits, &proposals, &options, &digest, LimitForm::Absolute)
-    })?;
+    let table = LimitsTable {
+        limits,
+        proposals: &proposals,
+        options: &options,
+        input_sha256: &digest,
+        form: LimitForm::Absolute,
+    };
+    write_whole(&path("limits.csv"), |out| table.csv(out))?;
     let percentiles: Vec<f64> = (50..=100).map(f64::from).collect();
     write_whole(&path("sweep.csv"), |out| {
         let mut table = SweepTable::new(out, limits)?;

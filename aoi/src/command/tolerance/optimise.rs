@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aoi_tolerance::evidence::Evidence;
-use aoi_tolerance::io::{Records, digest_of, limits_csv, limits_json, write_whole};
+use aoi_tolerance::io::{LimitsTable, Records, digest_of, write_whole};
 use aoi_tolerance::options::Options;
 use aoi_tolerance::pool::optimise_pooled;
 use aoi_tolerance::population::{Limit, Population};
@@ -85,11 +85,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 
     let form = arguments.records.mapping()?.limits.form;
     let digest = digest_of(&records.inputs);
-    write_whole(&arguments.out, |out| {
-        let json = arguments.out.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
-        let write = if json { limits_json } else { limits_csv };
-        write(out, &population.limits, &proposals, &options, &digest, form)
-    })?;
+    let table = LimitsTable {
+        limits: &population.limits,
+        proposals: &proposals,
+        options: &options,
+        input_sha256: &digest,
+        form,
+    };
+    let json = arguments.out.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+    write_whole(&arguments.out, |out| if json { table.json(out) } else { table.csv(out) })?;
     if let Some(path) = &arguments.report {
         let created = created(arguments.report_time.as_deref())?;
         report(path, &records, &proposals, &options, created)?;
