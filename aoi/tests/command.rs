@@ -283,6 +283,46 @@ fn limits_written_about_a_nominal_value_go_back_in_that_form() {
 }
 
 #[test]
+fn a_radial_limit_bounds_the_length_of_an_offset() {
+    let bench = Bench::new();
+    let mut text = b"part,feature,dx,dy,upper,verdict\n".to_vec();
+    for i in 1..=20 {
+        // 3-4-5 triangles: lengths 5.5, 6, 6.5 ...
+        let scale = 1.0 + 0.1 * f64::from(i);
+        writeln!(text, "R1,offset,{},{},5,false_call", 3.0 * scale, -4.0 * scale).unwrap();
+    }
+    text.extend(b"R1,offset,-30,40,5,defect\nR1,offset,3,4,5,pass\nR1,offset,x,4,5,false_call\n");
+    bench.file("in.csv", text).file("map.toml", "[limits]\nform = \"radial\"\n");
+    let said = bench.aoi(&format!("{OPTIMISE} --map map.toml --rejects rejects.csv"));
+    assert_eq!(said.code, 0, "{said:?}");
+    let row = &bench.table("limits.csv")[0];
+    assert_eq!((row.get("side"), row.get("decision"), row.get("limit_form")), ("upper", "relaxed", "radial"));
+    // -numpy.percentile(-lengths, 80) of 5.5, 6 ... 15.
+    assert!((row.number("new_limit") - 7.4).abs() < 1e-12, "{row:?}");
+    let rejects = bench.table("rejects.csv");
+    assert_eq!((rejects.len(), rejects[0].get("column"), rejects[0].get("row")), (1, "dx", "24"));
+}
+
+#[test]
+fn limits_in_percent_of_a_nominal_value_follow_each_rows_nominal() {
+    let bench = Bench::new();
+    let mut text = b"part,feature,value,nominal,lower,upper,verdict\n".to_vec();
+    for i in 1..=20 {
+        writeln!(text, "R1,height,{},50,-20,30,false_call", 40.0 - 0.1 * f64::from(i)).unwrap();
+    }
+    text.extend(b"R1,height,30,50,-20,30,defect\nR1,height,60,,-20,30,false_call\n");
+    bench.file("in.csv", text).file("map.toml", "[limits]\nform = \"percent_deviation\"\n");
+    let said = bench.aoi(&format!("{OPTIMISE} --map map.toml --rejects rejects.csv"));
+    assert_eq!(said.code, 0, "{said:?}");
+    let limits = bench.table("limits.csv");
+    let old: Vec<_> = limits.iter().map(|r| (r.get("side"), r.number("old_limit"))).collect();
+    assert_eq!(old, [("lower", 40.0), ("upper", 65.0)]);
+    // 39.52 lies 20.96 % below 50.
+    assert!((limits[0].number("new_limit_in_form") + 20.96).abs() < 1e-10, "{limits:?}");
+    assert!(bench.table("rejects.csv")[0].get("reason").contains("nominal"));
+}
+
+#[test]
 fn the_demo_writes_everything_it_names_and_repeats_itself() {
     let run = || {
         let bench = Bench::new();
@@ -334,7 +374,8 @@ fn an_interrupted_command_leaves_no_file() {
     stdin.write_all(rows.as_bytes()).unwrap();
     // The rejects file has been started under its temporary name by now; nothing else is there.
     assert_eq!(bench.files().len(), 1, "{:?}", bench.files());
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    // The shell's own kill: a bare machine may lack the program.
+    let kill = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
     assert!(kill.success());
     // The command looks at the request when the next block has been read; then it stops reading.
     while stdin.write_all(rows.as_bytes()).is_ok() {}
