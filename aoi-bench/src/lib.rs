@@ -1,1 +1,17 @@
 //! Benchmarks of the workspace, and peers beside them.
+//!
+//! One rule: a number counts only with its record. [`generate`] makes the inputs that every implementation reads, [`machine`] says where
+//! a number was measured, [`ceilings`] what that machine could do at best, [`record`] is the file of a result, and [`report`] turns
+//! records into tables and plots. [`quoted`] finds numbers in a text that differ from their record. The peers live in `tools/peers`.
+
+pub mod ceilings;
+mod error;
+pub mod flagged;
+pub mod generate;
+pub mod in_memory;
+pub mod machine;
+pub mod quoted;
+pub mod record;
+pub mod report;
+
+pub use error::Error;

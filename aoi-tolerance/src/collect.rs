@@ -118,6 +118,16 @@ pub(crate) struct Version {
     pub(crate) unflagged_faults: Vec<Row>,
 }
 
+/// Where a passing record is counted.
+#[cfg(feature = "io")]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Place {
+    key: usize,
+    version: usize,
+    verdict: Verdict,
+    pub(crate) tolerance: Tolerance,
+}
+
 /// Gathers evidence from records; see the module's page.
 ///
 /// # Examples
@@ -214,8 +224,33 @@ impl Collector {
         }
     }
 
+    /// Where the record, pushed before, is counted, if it left nothing but counts.
+    #[cfg(feature = "io")]
+    pub(crate) fn place_of_pass(&mut self, record: &Record<'_>) -> Option<Place> {
+        let verdict = record.verdict.unwrap_or(Verdict::Pass);
+        let flagged = record.tolerance.flagging_side(record.value, self.options.boundary).is_some();
+        let (key, version) = self.find_version(record);
+        let tolerance = self.keys[key].1[version].tolerance;
+        (!flagged && !verdict.is_fault()).then_some(Place { key, version, verdict, tolerance })
+    }
+
+    /// Counts `times` more records like the one at `place`, that differ from it in their value alone and pass as it does.
+    #[cfg(feature = "io")]
+    pub(crate) fn count_passes(&mut self, place: Place, times: u64) {
+        self.counts.records += times;
+        self.counts.inside += times;
+        self.counts.by_verdict[place.verdict as usize] += times;
+        self.keys[place.key].1[place.version].records += times;
+    }
+
     /// The version that the record belongs to, new if need be.
     fn version(&mut self, record: &Record<'_>) -> &mut Version {
+        let (key, version) = self.find_version(record);
+        &mut self.keys[key].1[version]
+    }
+
+    /// The places of the record's key and version, new if need be.
+    fn find_version(&mut self, record: &Record<'_>) -> (usize, usize) {
         self.encoded.clear();
         for field in record.key {
             self.encoded.extend_from_slice(&(field.len() as u64).to_le_bytes());
@@ -235,7 +270,7 @@ impl Collector {
             versions.push(Version::new(record.tolerance));
             versions.len() - 1
         });
-        &mut versions[at]
+        (slot, at)
     }
 
     /// Adds what `other`, a collector with the same options, has gathered.

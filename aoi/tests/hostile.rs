@@ -126,8 +126,13 @@ fn a_utf16_file_is_refused_by_name() {
 }
 
 #[test]
-fn windows_line_ends_are_read() {
+fn windows_line_ends_are_read_and_lines_still_counted() {
     assert!(same_answer(records().replace('\n', "\r\n")).is_empty());
+    let text = records_and("R1,solder,height,x,40,,false_call\n\nR1,solder,height,y,40,,false_call");
+    for text in [text.replace('\n', "\r\n"), text.clone(), text.replace("R1,", "\"R1\",")] {
+        let rejects = same_answer(text);
+        assert_eq!(rejects.iter().map(|r| r.get("row")).collect::<Vec<_>>(), ["25", "27"]);
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(crate) struct Block {
 }
 
 /// Bytes in a block, unless one record is longer.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 1 << 18;
 
 /// Cuts an input into blocks.
 pub(crate) struct Blocks {

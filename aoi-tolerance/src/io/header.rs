@@ -94,6 +94,15 @@ impl Field {
         *self == Self::Absent
     }
 
+    /// The columns that it is read from.
+    pub(crate) fn columns(&self) -> &[usize] {
+        match self {
+            Self::Absent | Self::Constant(_) => &[],
+            Self::One(at) => std::slice::from_ref(at),
+            Self::Joined(places) => places,
+        }
+    }
+
     /// The text of the field in `row`; empty where absent.
     pub(crate) fn text<'a>(&'a self, row: &'a StringRecord) -> Cow<'a, str> {
         match self {

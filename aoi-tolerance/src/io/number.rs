@@ -58,6 +58,37 @@ pub fn parse_number(field: &str, decimal_comma: bool) -> Result<f64, NumberFault
     Ok(number)
 }
 
+/// Reads a number of plain digits, with a sign and `point` or without: what [`parse_number`] gives for it, or nothing if it takes more.
+///
+/// Up to 15 digits are a whole number that f64 holds, and so is the power of ten up to 10^22: one division rounds once, as it should.
+pub(crate) fn parse_plain(text: &[u8], point: u8) -> Option<f64> {
+    const POWERS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    if unsigned.len() > 16 {
+        return None;
+    }
+    let (mut whole, mut digits, mut after_point) = (0_u64, 0_usize, None);
+    for &byte in unsigned {
+        match byte {
+            b'0'..=b'9' => {
+                whole = whole * 10 + u64::from(byte - b'0');
+                digits += 1;
+            }
+            _ if byte == point && after_point.is_none() => after_point = Some(digits),
+            _ => return None,
+        }
+    }
+    if digits == 0 || digits > 15 {
+        return None;
+    }
+    let magnitude = whole as f64 / POWERS[digits - after_point.unwrap_or(digits)];
+    Some(if negative { -magnitude } else { magnitude })
+}
+
 /// The shortest text that reads back to the same f64, in plain or exponent form, whichever is shorter.
 ///
 /// ```
@@ -107,6 +138,29 @@ mod tests {
         assert_eq!(parse_number("3", true), Ok(3.0));
         assert_eq!(parse_number("1.234", true), Err(NumberFault::NotANumber));
         assert_eq!(parse_number("1,234,5", true), Err(NumberFault::NotANumber));
+    }
+
+    #[test]
+    fn plain_digits_are_read_to_the_same_bits_and_the_rest_is_left() {
+        let mut random = aoi_testing::Seeded::new(8);
+        let mut read = 0;
+        for _ in 0..100_000 {
+            let alphabet = b"0123456789012345678901234567890123456789.-,e+ ";
+            let text: Vec<u8> =
+                (0..=random.below(19)).map(|_| alphabet[random.below(alphabet.len())]).collect();
+            let word = std::str::from_utf8(&text).unwrap();
+            for (point, comma) in [(b'.', false), (b',', true)] {
+                if let Some(number) = parse_plain(&text, point) {
+                    assert_eq!(parse_number(word, comma).map(f64::to_bits), Ok(number.to_bits()), "{word}");
+                    read += 1;
+                }
+            }
+        }
+        assert!(read > 10_000, "{read}");
+        assert_eq!(parse_plain(b"-0.000", b'.').map(f64::to_bits), Some((-0.0_f64).to_bits()));
+        for text in ["", "-", ".", "+5", "1e3", "1.2.3", " 5", "5 ", "1234567890123456", "1,5", "nan"] {
+            assert_eq!(parse_plain(text.as_bytes(), b'.'), None, "{text}");
+        }
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use csv::StringRecord;
 
-use crate::collect::{Collector, Intake};
+use crate::collect::{Collector, Intake, Place};
 use crate::io::header::Field;
 use crate::io::layout::{Layout, Measured, Quantity};
 use crate::io::mapping::{Column, Mapping};
 use crate::io::number::parse_number;
 use crate::io::reject::{Reject, RejectReason, shortened};
+use crate::io::repeated::Repeated;
 use crate::io::tolerances::ToleranceTable;
 use crate::io::verdict::{Reading, VerdictReader};
 use crate::limit::Tolerance;
@@ -31,6 +32,8 @@ pub(crate) struct RowReader<'s> {
     pub(crate) rejects: Vec<Reject>,
     /// Empty cells of wide rows.
     pub(crate) not_measured: u64,
+    /// Where the last record was counted, if it passed and left nothing but counts.
+    pub(crate) passed: Option<Place>,
 }
 
 /// A row with what its features have in common.
@@ -44,12 +47,30 @@ struct Row<'a> {
 
 impl<'s> RowReader<'s> {
     pub(crate) fn new(shared: &'s Shared, collector: Collector) -> Self {
-        Self { shared, collector, rejects: Vec::new(), not_measured: 0 }
+        Self { shared, collector, rejects: Vec::new(), not_measured: 0, passed: None }
     }
 
     /// The byte between fields.
     pub(crate) fn delimiter(&self) -> u8 {
         self.shared.mapping.delimiter()
+    }
+
+    /// What all files share.
+    pub(crate) fn mapping(&self) -> &'s Mapping {
+        &self.shared.mapping
+    }
+
+    /// Counts the rows of one file that repeated others.
+    pub(crate) fn count_repeats(&mut self, verdicts: &mut VerdictReader, repeated: Repeated) {
+        for passed in repeated.into_passed().filter(|p| p.repeats > 0) {
+            verdicts.read_times(&passed.fields, |text| self.is_missing(text), passed.repeats);
+            self.collector.count_passes(passed.place, passed.repeats);
+        }
+    }
+
+    /// Whether a field says that nothing is there.
+    fn is_missing(&self, text: &str) -> bool {
+        text.is_empty() || self.shared.mapping.file.missing.iter().any(|m| m == text)
     }
 
     /// Reads one row.
@@ -60,6 +81,7 @@ impl<'s> RowReader<'s> {
         fields: &StringRecord,
         line: u64,
     ) {
+        self.passed = None;
         let source = Source { file: layout.file, line };
         if fields.len() != layout.header.len() {
             self.reject_torn(layout, verdicts, fields, source);
@@ -286,7 +308,7 @@ impl<'s> RowReader<'s> {
             *defect_id = format!("row {}:{}", row.source.file, row.source.line);
         }
         let time_text = if kept { text(&layout.time) } else { String::new() };
-        let time = layout.times.read(&time_text);
+        let time = if time_text.is_empty() { None } else { layout.times.read(&time_text) };
         if time.is_none() && !time_text.is_empty() {
             let name = layout.time.column_name(&layout.header, Column::Time);
             self.note(row, name, &time_text, RejectReason::Time);
@@ -299,7 +321,7 @@ impl<'s> RowReader<'s> {
             time,
             ..*record
         };
-        let before = self.collector.counts;
+        let (before, noted) = (self.collector.counts, self.rejects.len());
         let intake = self.collector.push(&record);
         debug_assert_eq!(intake, Intake::Counted);
         let after = self.collector.counts;
@@ -310,6 +332,9 @@ impl<'s> RowReader<'s> {
         if after.verdict_disagrees > before.verdict_disagrees {
             let word = row.verdict.verdict().map_or("", Verdict::word);
             self.note(row, Column::Verdict.name().to_owned(), word, RejectReason::VerdictDisagrees);
+        }
+        if row.verdict != Reading::Unknown && self.rejects.len() == noted && !kept {
+            self.passed = self.collector.place_of_pass(&record);
         }
     }
 

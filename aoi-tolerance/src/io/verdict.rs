@@ -91,8 +91,27 @@ impl VerdictReader {
         matches!(self.source, Source::Absent)
     }
 
+    /// The columns that verdicts are read from.
+    pub(crate) fn columns(&self) -> Vec<usize> {
+        match &self.source {
+            Source::Absent => Vec::new(),
+            Source::Words { field, .. } => field.columns().to_vec(),
+            Source::Rules(rules) => rules.iter().flat_map(|rule| &rule.when).map(|(at, _)| *at).collect(),
+        }
+    }
+
     /// The verdict of a row, counted; `missing` tells which words mean that nothing is there.
     pub(crate) fn read(&mut self, row: &StringRecord, missing: impl Fn(&str) -> bool) -> Reading {
+        self.read_times(row, missing, 1)
+    }
+
+    /// As [`VerdictReader::read`], for `times` rows with the same words.
+    pub(crate) fn read_times(
+        &mut self,
+        row: &StringRecord,
+        missing: impl Fn(&str) -> bool,
+        times: u64,
+    ) -> Reading {
         let reading = match &self.source {
             Source::Absent => return Reading::Missing,
             Source::Words { field, words } => {
@@ -103,12 +122,12 @@ impl VerdictReader {
                 } else {
                     // Most files repeat a few words exactly: one look-up, no copy.
                     if let Some((verdict, count)) = self.seen.get_mut(text) {
-                        *count += 1;
+                        *count += times;
                         return verdict.map_or(Reading::Unknown, Reading::Known);
                     }
                     let word = normalised(text);
                     let verdict = words.get(&word).copied().or_else(|| canonical(&word));
-                    count(&mut self.seen, text, verdict);
+                    count(&mut self.seen, text, verdict, times);
                     return verdict.map_or(Reading::Unknown, Reading::Known);
                 }
             }
@@ -124,7 +143,7 @@ impl VerdictReader {
             }
         };
         let (reading, name) = reading;
-        count(&mut self.seen, name, reading.verdict());
+        count(&mut self.seen, name, reading.verdict(), times);
         reading
     }
 
@@ -152,12 +171,17 @@ impl VerdictReader {
     }
 }
 
-fn count(seen: &mut HashMap<String, (Option<Verdict>, u64)>, word: &str, verdict: Option<Verdict>) {
+fn count(
+    seen: &mut HashMap<String, (Option<Verdict>, u64)>,
+    word: &str,
+    verdict: Option<Verdict>,
+    times: u64,
+) {
     let word = if seen.len() >= UNKNOWN_WORDS && !seen.contains_key(word) { "(other words)" } else { word };
     if let Some((_, count)) = seen.get_mut(word) {
-        *count += 1;
+        *count += times;
     } else {
-        seen.insert(word.to_owned(), (verdict, 1));
+        seen.insert(word.to_owned(), (verdict, times));
     }
 }
 

@@ -28,7 +28,7 @@ fn trouble(kind: usize, n: usize, d: usize, s: &mut Seeded) -> Array2<f32> {
             // A tight cluster far from the origin.
             2 => row.mapv_inplace(|x| 300.0 + x * 0.01),
             // One coordinate takes all the energy.
-            3 => row[i % 2] = 1e4 * (1.0 + s.unit() as f32),
+            3 => row[i % d.min(2)] = 1e4 * (1.0 + s.unit() as f32),
             // Lengths over many orders of magnitude.
             4 => {
                 let scale = 10.0_f32.powi(s.below(30) as i32 - 15);

@@ -1,0 +1,114 @@
+//! Where a number was measured.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+/// A machine and the state of the source, as far as they can be found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model name of the processor.
+    pub cpu: String,
+    /// Vendor family, model and stepping, where the model name says little.
+    pub cpu_numbers: String,
+    /// Vector extensions that the kernels here know.
+    pub features: Vec<String>,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Operating system and kernel.
+    pub system: String,
+    /// The compiler at hand.
+    pub rustc: String,
+    /// Commit of the source.
+    pub commit: String,
+    /// Tracked files differed from the commit.
+    pub dirty: bool,
+}
+
+impl Machine {
+    /// Describes the machine at hand; what cannot be found out reads "unknown" or 0.
+    pub fn describe() -> Self {
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let field = |name| entry(&cpuinfo, name).unwrap_or("unknown").to_owned();
+        let numbers = ["cpu family", "model", "stepping"].map(field).join("-");
+        let memory_kib = entry(&meminfo, "MemTotal").and_then(|t| t.split(' ').next()?.parse::<u64>().ok());
+        let status = output("git", &["status", "--porcelain", "--untracked-files=no"]);
+        Self {
+            cpu: field("model name"),
+            cpu_numbers: numbers,
+            features: features(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_mib: memory_kib.unwrap_or(0) / 1024,
+            system: output("uname", &["-sr"]).unwrap_or_else(|| std::env::consts::OS.to_owned()),
+            rustc: output("rustc", &["--version"]).unwrap_or_else(|| "unknown".to_owned()),
+            commit: output("git", &["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned()),
+            dirty: status.is_none_or(|s| !s.is_empty()),
+        }
+    }
+
+    /// The folder of its results: the processor's name in lower case with hyphens, its numbers, and the cores.
+    pub fn folder(&self) -> String {
+        let plain = self.cpu.replace("(R)", " ").replace("(TM)", " ");
+        let words = plain.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+        let name = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
+        format!("{name}-{}-x{}", self.cpu_numbers, self.cores)
+    }
+}
+
+/// The first `name : value` line's value.
+fn entry<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().filter_map(|l| l.split_once(':')).find(|(n, _)| n.trim() == name).map(|(_, v)| v.trim())
+}
+
+/// What a command printed, if it succeeded.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(program);
+    if here.is_dir() {
+        command.current_dir(here);
+    }
+    let done = command.args(arguments).output().ok().filter(|o| o.status.success())?;
+    Some(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+}
+
+#[cfg(target_arch = "x86_64")]
+fn features() -> Vec<String> {
+    let found = [
+        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+        ("fma", std::arch::is_x86_feature_detected!("fma")),
+        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+        ("avx512bf16", std::arch::is_x86_feature_detected!("avx512bf16")),
+        ("avx512vnni", std::arch::is_x86_feature_detected!("avx512vnni")),
+    ];
+    found.into_iter().filter(|(_, there)| *there).map(|(name, _)| name.to_owned()).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn features() -> Vec<String> {
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_names_the_processor_without_marks() {
+        let mut machine = Machine::describe();
+        machine.cpu = "Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz".into();
+        machine.cpu_numbers = "6-106-6".into();
+        machine.cores = 2;
+        assert_eq!(machine.folder(), "intel-xeon-gold-6338-cpu-2-00ghz-6-106-6-x2");
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_whole_name() {
+        let text = "cpu family\t: 6\nmodel\t\t: 167\nmodel name\t: A: B\n";
+        assert_eq!((entry(text, "model"), entry(text, "model name")), (Some("167"), Some("A: B")));
+        assert_eq!(entry(text, "stepping"), None);
+    }
+}

@@ -1,0 +1,197 @@
+//! `aoi-bench`: inputs, ceilings, in-memory rounds and the report of results.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use aoi_bench::Error;
+use aoi_bench::ceilings::{Ceilings, Effort, measure};
+use aoi_bench::flagged::{Flagged, FlaggedOptions};
+use aoi_bench::generate::{RecordsOptions, write_records};
+use aoi_bench::in_memory;
+use aoi_bench::machine::Machine;
+use aoi_bench::{quoted, report};
+use aoi_tolerance::options::Options;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Benchmarks of the aoi workspace", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make an input
+    #[command(subcommand)]
+    Generate(Generate),
+    /// Measure what this machine could do at best, and write ceilings.json
+    Ceilings {
+        /// Folder of results; the file goes to FOLDER/<machine>/<date>
+        #[arg(long, value_name = "FOLDER")]
+        results: Option<PathBuf>,
+    },
+    /// Describe this machine as JSON
+    Machine,
+    /// Time limits from flagged values in memory; prints seconds as JSON
+    InMemory {
+        /// Folder made by `generate flagged`
+        folder: PathBuf,
+        /// Threads
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Rounds
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+        /// Where the new limits go, one per line
+        #[arg(long, value_name = "FILE")]
+        limits: Option<PathBuf>,
+    },
+    /// Turn results into Markdown and plots
+    Report {
+        /// Folder of results
+        results: PathBuf,
+        /// Where report.md and the plots go [default: the folder of results]
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Check that the numbers a text quotes are those of the results
+    Quoted {
+        /// Folder of results
+        results: PathBuf,
+        /// Texts to check
+        #[arg(required = true)]
+        texts: Vec<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Generate {
+    /// A records CSV
+    Records {
+        /// Data rows
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        /// Part numbers
+        #[arg(long, default_value_t = 1_000)]
+        parts: usize,
+        /// Decides everything else
+        #[arg(long, default_value_t = RecordsOptions::default().seed)]
+        seed: u64,
+        /// The file
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Flagged values as flat columns
+    Flagged {
+        /// Values
+        #[arg(long, default_value_t = 10_000_000)]
+        values: usize,
+        /// Limits
+        #[arg(long, default_value_t = 10_000)]
+        limits: u32,
+        /// Decides everything else
+        #[arg(long, default_value_t = RecordsOptions::default().seed)]
+        seed: u64,
+        /// The folder
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Error> {
+    match command {
+        Command::Generate(Generate::Records { rows, parts, seed, out }) => {
+            let fail = |source| Error::File { path: out.clone(), source };
+            let mut file = File::create(&out).map_err(fail)?;
+            let written = write_records(&mut file, &RecordsOptions { rows, parts, seed }).map_err(fail)?;
+            eprintln!("{} rows, {} flagged, {} defects", written.rows, written.flagged, written.defects);
+        }
+        Command::Generate(Generate::Flagged { values, limits, seed, out }) => {
+            Flagged::draw(&FlaggedOptions { values, limits, seed }).write(&out)?;
+        }
+        Command::Ceilings { results } => ceilings(results.as_deref())?,
+        Command::Machine => print_json(&describe()),
+        Command::InMemory { folder, threads, rounds, limits } => {
+            let columns = Flagged::read(&folder)?;
+            let options = Options { threads, ..Options::default() };
+            for _ in 0..rounds {
+                let round = in_memory::round(&columns, &options)?;
+                if let Some(path) = &limits {
+                    let lines = round.proposals.iter().map(|p| format!("{:?}\n", p.new_limit));
+                    write(path, &lines.collect::<String>())?;
+                }
+                println!("{}", serde_json::to_string(&round.seconds).unwrap_or_default());
+            }
+        }
+        Command::Report { results, out } => report::write(&results, out.as_deref().unwrap_or(&results))?,
+        Command::Quoted { results, texts } => return check_quotes(&results, &texts),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The machine with the name of its results folder.
+fn describe() -> serde_json::Value {
+    let machine = Machine::describe();
+    serde_json::json!({ "folder": machine.folder(), "machine": machine })
+}
+
+fn ceilings(results: Option<&Path>) -> Result<(), Error> {
+    let machine = Machine::describe();
+    let now = jiff::Timestamp::now();
+    let folder = results.map(|r| r.join(machine.folder()).join(now.strftime("%Y-%m-%d").to_string()));
+    let ceilings = Ceilings {
+        date: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        machine,
+        command: "aoi-bench ceilings".to_owned(),
+        ceilings: measure(Effort::FULL)?,
+    };
+    for c in &ceilings.ceilings {
+        let (name, path) = (&c.name, &c.path);
+        println!(
+            "{name:12} {path:10} {} threads {:8.1} {} (median {:.1})",
+            c.threads, c.best, c.unit, c.median
+        );
+    }
+    let Some(folder) = folder else { return Ok(()) };
+    std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
+    write(&folder.join("ceilings.json"), &pretty(&ceilings))
+}
+
+fn check_quotes(results: &Path, texts: &[PathBuf]) -> Result<ExitCode, Error> {
+    let mut wrong = 0;
+    for path in texts {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::File { path: path.clone(), source })?;
+        let checked = quoted::check(&text, results)?;
+        for fault in &checked.faults {
+            eprintln!("{}:{fault}", path.display());
+        }
+        wrong += checked.faults.len();
+        println!("{}: {} numbers quoted, {} wrong", path.display(), checked.quotes, checked.faults.len());
+    }
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+fn print_json(value: &impl serde::Serialize) {
+    print!("{}", pretty(value));
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
+}

@@ -1,0 +1,87 @@
+//! Results as one Markdown file with plots beside it.
+
+mod growth;
+mod tables;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use crate::ceilings::Ceilings;
+use crate::error::Error;
+use crate::record::Record;
+
+/// Writes `report.md` and its plots into `out` from every result below `results`.
+///
+/// # Errors
+/// When a result is damaged, there is none, or a file cannot be written.
+pub fn write(results: &Path, out: &Path) -> Result<(), Error> {
+    let mut text = String::from("# Measured\n\nWritten by `aoi-bench report` from the records beside it.\n");
+    let ceilings = read_ceilings(results)?;
+    for (_, ceilings) in &ceilings {
+        text += &tables::ceilings(ceilings);
+    }
+    let records = Record::read_all(results)?;
+    if records.is_empty() && ceilings.is_empty() {
+        return Err(Error::Record { path: results.to_owned(), reason: "holds no results".to_owned() });
+    }
+    std::fs::create_dir_all(out).map_err(Error::file(out))?;
+    for (path, record) in &records {
+        text += &tables::record(path.strip_prefix(results).unwrap_or(path), record);
+        for (work, plot) in growth::plots(record) {
+            let stem = path.strip_prefix(results).unwrap_or(path).with_extension("");
+            let words: Vec<_> = stem.iter().map(|part| part.to_string_lossy()).collect();
+            let name = format!("{}-{work}.svg", words.join("-"));
+            let file = out.join(&name);
+            std::fs::write(&file, plot).map_err(Error::file(&file))?;
+            let _ = write!(text, "\n![Seconds against size: {work}]({name})\n");
+        }
+    }
+    let file = out.join("report.md");
+    std::fs::write(&file, text).map_err(Error::file(&file))
+}
+
+/// Every `ceilings.json` below a folder, sorted by path.
+fn read_ceilings(folder: &Path) -> Result<Vec<(PathBuf, Ceilings)>, Error> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(Error::file(&folder))? {
+            let path = entry.map_err(Error::file(&folder))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.ends_with("ceilings.json") {
+                let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
+                let parsed = serde_json::from_str(&text);
+                let ceilings =
+                    parsed.map_err(|e| Error::Record { path: path.clone(), reason: e.to_string() })?;
+                found.push((path, ceilings));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_results_and_a_damaged_record_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(folder.path(), folder.path()).unwrap_err().to_string();
+        assert!(error.contains("no results"), "{error}");
+        std::fs::write(folder.path().join("tolerance.json"), "{}").unwrap();
+        assert!(matches!(write(folder.path(), folder.path()), Err(Error::Record { .. })));
+    }
+
+    #[test]
+    fn the_recorded_results_make_a_report() {
+        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+        if results.is_dir() {
+            let out = tempfile::tempdir().unwrap();
+            write(&results, out.path()).unwrap();
+            assert!(std::fs::read_to_string(out.path().join("report.md")).unwrap().contains("| aoi"));
+        }
+    }
+}
