@@ -66,6 +66,13 @@ impl Default for FileFormat {
     }
 }
 
+impl FileFormat {
+    /// Whether a trimmed field says that nothing is there.
+    pub(crate) fn is_missing(&self, field: &str) -> bool {
+        field.is_empty() || self.missing.iter().any(|word| word == field)
+    }
+}
+
 /// A canonical column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -8,6 +8,7 @@ mod layout;
 mod limits;
 pub mod mapping;
 mod number;
+mod parse;
 mod plain;
 mod read;
 mod reject;

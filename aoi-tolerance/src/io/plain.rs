@@ -93,7 +93,7 @@ fn marks(word: u64, delimiter: u8) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::read::start_line;
+    use crate::io::parse::start_line;
     use aoi_testing::Seeded;
 
     fn by_csv(block: &[u8]) -> Vec<(u64, Vec<String>)> {

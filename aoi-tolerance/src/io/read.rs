@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use csv::{ByteRecord, StringRecord};
@@ -12,16 +12,16 @@ use csv::{ByteRecord, StringRecord};
 use crate::collect::{CollectOptions, Collector};
 use crate::error::Error;
 use crate::io::blocks::{Block, Blocks};
+use crate::io::form::LimitForm;
 use crate::io::header::Header;
 use crate::io::input::{BytesRead, Input, InputFile};
 use crate::io::layout::Layout;
 use crate::io::mapping::Mapping;
-use crate::io::plain::{PlainRows, is_plain};
+use crate::io::parse::{Done, Job, parse};
 use crate::io::reject::{Reject, RejectReason};
-use crate::io::repeated::Repeated;
 use crate::io::rows::{RowReader, Shared};
 use crate::io::tolerances::ToleranceTable;
-use crate::io::verdict::{VerdictReader, VerdictWords};
+use crate::io::verdict::VerdictWords;
 use crate::population::Population;
 use crate::record::Source;
 
@@ -59,6 +59,8 @@ pub struct Records {
     pub has_values: bool,
     /// Whether the files carry verdicts.
     pub has_verdicts: bool,
+    /// The form in which the mapping says that limits are written.
+    pub limit_form: LimitForm,
 }
 
 impl Records {
@@ -100,21 +102,6 @@ impl ReadObserver for () {
     }
 }
 
-/// A block on its way to a parser.
-struct Job {
-    number: usize,
-    layout: Arc<Layout>,
-    block: Block,
-}
-
-/// What a parser found in a block.
-struct Done {
-    number: usize,
-    file: u32,
-    rows: u64,
-    rejects: Vec<Reject>,
-}
-
 /// Reads record files; see [`ReadOptions`] and the module's page.
 ///
 /// # Errors
@@ -134,7 +121,7 @@ pub fn read_records(
     let bytes_total = paths.iter().map(|p| std::fs::metadata(p).map_or(0, |m| m.len())).sum();
     let stop = AtomicBool::new(false);
     let workers = options.threads.max(1);
-    let mut records = Records::default();
+    let mut records = Records { limit_form: options.mapping.limits.form, ..Records::default() };
 
     std::thread::scope(|scope| -> Result<(), Error> {
         let (jobs, queue) = sync_channel::<Job>(2 * workers);
@@ -188,132 +175,6 @@ pub fn read_records(
         return Err(Error::NoRecords { path: paths.first().cloned().unwrap_or_default() });
     }
     Ok(records)
-}
-
-/// What one parser hands back at the end.
-struct Parsed {
-    collector: Collector,
-    not_measured: u64,
-    words: VerdictWords,
-}
-
-/// What a parser keeps while it reads one file: words, and rows that may come again, are the file's own.
-struct OfFile {
-    file: u32,
-    verdicts: VerdictReader,
-    repeated: Option<Repeated>,
-}
-
-impl OfFile {
-    fn new(layout: &Layout, reader: &RowReader<'_>) -> Self {
-        let repeated = Repeated::new(layout, reader.mapping(), reader.collector.options.boundary);
-        Self { file: layout.file, verdicts: layout.verdict.clone(), repeated }
-    }
-
-    fn finish(mut self, reader: &mut RowReader<'_>, words: &mut VerdictWords) {
-        if let Some(repeated) = self.repeated {
-            reader.count_repeats(&mut self.verdicts, repeated);
-        }
-        self.verdicts.add_to(words);
-    }
-}
-
-/// Parses blocks until there are no more.
-fn parse(queue: &Mutex<Receiver<Job>>, done: &Sender<Done>, mut reader: RowReader<'_>) -> Parsed {
-    let mut words = VerdictWords::new();
-    let mut of_file: Option<OfFile> = None;
-    loop {
-        let job = queue.lock().map_or(None, |queue| queue.recv().ok());
-        let Some(Job { number, layout, block }) = job else { break };
-        if of_file.as_ref().is_none_or(|f| f.file != layout.file)
-            && let Some(old) = of_file.replace(OfFile::new(&layout, &reader))
-        {
-            old.finish(&mut reader, &mut words);
-        }
-        let Some(of_file) = &mut of_file else { break };
-        let rows = if is_plain(&block.bytes) {
-            parse_plain_block(&mut reader, of_file, &layout, &block)
-        } else {
-            parse_block(&mut reader, of_file, &layout, &block)
-        };
-        let rejects = std::mem::take(&mut reader.rejects);
-        if done.send(Done { number, file: layout.file, rows, rejects }).is_err() {
-            break;
-        }
-    }
-    if let Some(last) = of_file {
-        last.finish(&mut reader, &mut words);
-    }
-    Parsed { collector: reader.collector, not_measured: reader.not_measured, words }
-}
-
-/// The line on which a record starts, counted from 0 at the block's first.
-///
-/// The reader says where it stood before the record: before the second half of a `\r\n`, and before blank lines.
-pub(crate) fn start_line(block: &[u8], position: Option<&csv::Position>) -> u64 {
-    let Some(position) = position else { return 0 };
-    let at = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let skipped = block.get(at..).unwrap_or_default().iter().take_while(|b| matches!(b, b'\n' | b'\r'));
-    position.line() - 1 + skipped.filter(|b| **b == b'\n').count() as u64
-}
-
-/// Parses a block that may hold anything; gives its rows.
-fn parse_block(reader: &mut RowReader<'_>, of_file: &mut OfFile, layout: &Layout, block: &Block) -> u64 {
-    let verdicts = &mut of_file.verdicts;
-    let mut csv = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(reader.delimiter())
-        .from_reader(block.bytes.as_slice());
-    let mut bytes = ByteRecord::new();
-    let mut rows = 0;
-    // Reading from memory as bytes cannot fail.
-    while csv.read_byte_record(&mut bytes).unwrap_or(false) {
-        let line = block.first_line + start_line(&block.bytes, bytes.position());
-        rows += 1;
-        match StringRecord::from_byte_record(std::mem::take(&mut bytes)) {
-            Ok(row) => {
-                reader.read(layout, verdicts, &row, line);
-                bytes = row.into_byte_record();
-            }
-            Err(invalid) => {
-                bytes = invalid.into_byte_record();
-                reader.reject_bytes(layout, verdicts, &bytes, line);
-            }
-        }
-    }
-    rows
-}
-
-/// Parses a block without quotes; gives its rows.
-fn parse_plain_block(
-    reader: &mut RowReader<'_>,
-    of_file: &mut OfFile,
-    layout: &Layout,
-    block: &Block,
-) -> u64 {
-    let mut plain = PlainRows::new(&block.bytes, reader.delimiter());
-    let mut ends = Vec::new();
-    let mut fields = StringRecord::new();
-    let mut rows = 0;
-    while let Some(row) = plain.next(&mut ends) {
-        rows += 1;
-        if of_file.repeated.as_mut().is_some_and(|r| r.count(row.bytes, &ends)) {
-            continue;
-        }
-        fields.clear();
-        let mut start = 0;
-        for &end in &ends {
-            // The whole block is UTF-8, and delimiters are ASCII.
-            fields.push_field(std::str::from_utf8(&row.bytes[start..end]).unwrap_or_default());
-            start = end + 1;
-        }
-        reader.read(layout, &mut of_file.verdicts, &fields, block.first_line + row.line);
-        if let (Some(repeated), Some(place)) = (&mut of_file.repeated, reader.passed) {
-            repeated.remember(row.bytes, &ends, &fields, place);
-        }
-    }
-    rows
 }
 
 /// Hands rejects to the observer in file order and keeps the counts; gives the rows of each file.

@@ -63,14 +63,13 @@ impl<'s> RowReader<'s> {
     /// Counts the rows of one file that repeated others.
     pub(crate) fn count_repeats(&mut self, verdicts: &mut VerdictReader, repeated: Repeated) {
         for passed in repeated.into_passed().filter(|p| p.repeats > 0) {
-            verdicts.read_times(&passed.fields, |text| self.is_missing(text), passed.repeats);
+            verdicts.read_times(
+                &passed.fields,
+                |text| self.shared.mapping.file.is_missing(text),
+                passed.repeats,
+            );
             self.collector.count_passes(passed.place, passed.repeats);
         }
-    }
-
-    /// Whether a field says that nothing is there.
-    fn is_missing(&self, text: &str) -> bool {
-        text.is_empty() || self.shared.mapping.file.missing.iter().any(|m| m == text)
     }
 
     /// Reads one row.
@@ -88,7 +87,7 @@ impl<'s> RowReader<'s> {
             return;
         }
         let shared = self.shared;
-        let missing = |text: &str| text.is_empty() || shared.mapping.file.missing.iter().any(|m| m == text);
+        let missing = |text: &str| shared.mapping.file.is_missing(text);
         let verdict = verdicts.read(fields, missing);
         let acknowledged = self.is_acknowledged(layout, &layout.record_id.text(fields), line);
         let row = Row { fields, layout, source, verdict, acknowledged };

@@ -82,7 +82,7 @@ impl ToleranceTable {
             let text = |at: Option<usize>| at.and_then(|at| row.get(at)).unwrap_or("").trim();
             let number = |at: Option<usize>| -> Result<Option<f64>, Error> {
                 let field = text(at);
-                if field.is_empty() || mapping.file.missing.iter().any(|m| m == field) {
+                if mapping.file.is_missing(field) {
                     return Ok(None);
                 }
                 parse_number(field, mapping.file.decimal_comma)

@@ -59,7 +59,7 @@ impl RecordArguments {
     }
 
     /// The mapping, or the canonical one.
-    pub(crate) fn mapping(&self) -> Result<Mapping, Failure> {
+    fn mapping(&self) -> Result<Mapping, Failure> {
         Ok(self.map.as_deref().map(Mapping::read).transpose()?.unwrap_or_default())
     }
 

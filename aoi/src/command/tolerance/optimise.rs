@@ -83,14 +83,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         population.limits.iter().map(|limit| arguments.pool.map(|by| by.group(limit))).collect();
     let proposals = optimise_pooled(&evidence, &groups, &options)?;
 
-    let form = arguments.records.mapping()?.limits.form;
     let digest = digest_of(&records.inputs);
     let table = LimitsTable {
         limits: &population.limits,
         proposals: &proposals,
         options: &options,
         input_sha256: &digest,
-        form,
+        form: records.limit_form,
     };
     let json = arguments.out.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
     write_whole(&arguments.out, |out| if json { table.json(out) } else { table.csv(out) })?;

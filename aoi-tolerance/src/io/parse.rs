@@ -1,0 +1,156 @@
+//! Blocks of rows, parsed into a collector on one of several threads.
+
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex};
+
+use csv::{ByteRecord, StringRecord};
+
+use crate::collect::Collector;
+use crate::io::blocks::Block;
+use crate::io::layout::Layout;
+use crate::io::plain::{PlainRows, is_plain};
+use crate::io::reject::Reject;
+use crate::io::repeated::Repeated;
+use crate::io::rows::RowReader;
+use crate::io::verdict::{VerdictReader, VerdictWords};
+
+/// A block on its way to a parser.
+pub(crate) struct Job {
+    pub(crate) number: usize,
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) block: Block,
+}
+
+/// What a parser found in a block.
+pub(crate) struct Done {
+    pub(crate) number: usize,
+    pub(crate) file: u32,
+    pub(crate) rows: u64,
+    pub(crate) rejects: Vec<Reject>,
+}
+
+/// What one parser hands back at the end.
+pub(crate) struct Parsed {
+    pub(crate) collector: Collector,
+    pub(crate) not_measured: u64,
+    pub(crate) words: VerdictWords,
+}
+
+/// What a parser keeps while it reads one file: words, and rows that may come again, are the file's own.
+struct OfFile {
+    file: u32,
+    verdicts: VerdictReader,
+    repeated: Option<Repeated>,
+}
+
+impl OfFile {
+    fn new(layout: &Layout, reader: &RowReader<'_>) -> Self {
+        let repeated = Repeated::new(layout, reader.mapping(), reader.collector.options.boundary);
+        Self { file: layout.file, verdicts: layout.verdict.clone(), repeated }
+    }
+
+    fn finish(mut self, reader: &mut RowReader<'_>, words: &mut VerdictWords) {
+        if let Some(repeated) = self.repeated {
+            reader.count_repeats(&mut self.verdicts, repeated);
+        }
+        self.verdicts.add_to(words);
+    }
+}
+
+/// Parses blocks until there are no more.
+pub(crate) fn parse(queue: &Mutex<Receiver<Job>>, done: &Sender<Done>, mut reader: RowReader<'_>) -> Parsed {
+    let mut words = VerdictWords::new();
+    let mut of_file: Option<OfFile> = None;
+    loop {
+        let job = queue.lock().map_or(None, |queue| queue.recv().ok());
+        let Some(Job { number, layout, block }) = job else { break };
+        if of_file.as_ref().is_none_or(|f| f.file != layout.file)
+            && let Some(old) = of_file.replace(OfFile::new(&layout, &reader))
+        {
+            old.finish(&mut reader, &mut words);
+        }
+        let Some(of_file) = &mut of_file else { break };
+        let rows = if is_plain(&block.bytes) {
+            parse_plain_block(&mut reader, of_file, &layout, &block)
+        } else {
+            parse_block(&mut reader, of_file, &layout, &block)
+        };
+        let rejects = std::mem::take(&mut reader.rejects);
+        if done.send(Done { number, file: layout.file, rows, rejects }).is_err() {
+            break;
+        }
+    }
+    if let Some(last) = of_file {
+        last.finish(&mut reader, &mut words);
+    }
+    Parsed { collector: reader.collector, not_measured: reader.not_measured, words }
+}
+
+/// The line on which a record starts, counted from 0 at the block's first.
+///
+/// The reader says where it stood before the record: before the second half of a `\r\n`, and before blank lines.
+pub(crate) fn start_line(block: &[u8], position: Option<&csv::Position>) -> u64 {
+    let Some(position) = position else { return 0 };
+    let at = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let skipped = block.get(at..).unwrap_or_default().iter().take_while(|b| matches!(b, b'\n' | b'\r'));
+    position.line() - 1 + skipped.filter(|b| **b == b'\n').count() as u64
+}
+
+/// Parses a block that may hold anything; gives its rows.
+fn parse_block(reader: &mut RowReader<'_>, of_file: &mut OfFile, layout: &Layout, block: &Block) -> u64 {
+    let verdicts = &mut of_file.verdicts;
+    let mut csv = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(reader.delimiter())
+        .from_reader(block.bytes.as_slice());
+    let mut bytes = ByteRecord::new();
+    let mut rows = 0;
+    // Reading from memory as bytes cannot fail.
+    while csv.read_byte_record(&mut bytes).unwrap_or(false) {
+        let line = block.first_line + start_line(&block.bytes, bytes.position());
+        rows += 1;
+        match StringRecord::from_byte_record(std::mem::take(&mut bytes)) {
+            Ok(row) => {
+                reader.read(layout, verdicts, &row, line);
+                bytes = row.into_byte_record();
+            }
+            Err(invalid) => {
+                bytes = invalid.into_byte_record();
+                reader.reject_bytes(layout, verdicts, &bytes, line);
+            }
+        }
+    }
+    rows
+}
+
+/// Parses a block without quotes; gives its rows.
+fn parse_plain_block(
+    reader: &mut RowReader<'_>,
+    of_file: &mut OfFile,
+    layout: &Layout,
+    block: &Block,
+) -> u64 {
+    let mut plain = PlainRows::new(&block.bytes, reader.delimiter());
+    let mut ends = Vec::new();
+    let mut fields = StringRecord::new();
+    let mut rows = 0;
+    while let Some(row) = plain.next(&mut ends) {
+        rows += 1;
+        if of_file.repeated.as_mut().is_some_and(|r| r.count(row.bytes, &ends)) {
+            continue;
+        }
+        fields.clear();
+        let mut start = 0;
+        for &end in &ends {
+            // The whole block is UTF-8, and delimiters are ASCII.
+            fields.push_field(std::str::from_utf8(&row.bytes[start..end]).unwrap_or_default());
+            start = end + 1;
+        }
+        reader.read(layout, &mut of_file.verdicts, &fields, block.first_line + row.line);
+        if let (Some(repeated), Some(place)) = (&mut of_file.repeated, reader.passed) {
+            repeated.remember(row.bytes, &ends, &fields, place);
+        }
+    }
+    rows
+}
