@@ -101,14 +101,13 @@ impl Isa {
 
     /// Bin maxima of an integer tile; lanes from [`GROUP`] on are negative infinity.
     #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn int_maxima(self, session: &Session, t: &IntTile<'_>) -> [[f32; LANES]; 2] {
+    pub(crate) fn int_maxima(self, session: &mut Session, t: &IntTile<'_>) -> [[f32; LANES]; 2] {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Level::Amx if session.has_tiles() && !t.tail_blocks.is_empty() => {
-                let mut sums: Sums = [[[0; LANES]; GROUP]; 4];
-                session.multiply(t.tail_blocks, t.tail, &mut sums);
+                let sums = session.multiply(t.tail_blocks, t.tail);
                 // SAFETY: Amx exists only after detection of Vnni's features.
-                unsafe { int_maxima_vnni(t, Some(&sums)) }
+                unsafe { int_maxima_vnni(t, Some(sums)) }
             }
             // SAFETY: these levels exist only after detection of their features.
             #[cfg(target_arch = "x86_64")]

@@ -56,12 +56,12 @@ fn compare(head_words: usize, tail_words: usize, seed: u64) {
     };
     let one = |all: &[i32]| -> Vec<i32> { all.as_chunks::<GROUP>().0.iter().map(|w| w[3]).collect() };
     let words = (one(&head_q), one(&tail_q));
-    let expected = Isa::PORTABLE.int_maxima(&Isa::PORTABLE.session(), &tile);
+    let expected = Isa::PORTABLE.int_maxima(&mut Isa::PORTABLE.session(), &tile);
     let sums = Isa::PORTABLE.int_row_sums((&head[0], &tail[0]), (&words.0, &words.1), 6);
     let best = *sums.iter().max().unwrap() + offsets[3];
     assert_eq!(expected[0][3], best as f32 + 64.0, "the maximum of the row sums");
     for isa in Isa::available() {
-        let found = isa.int_maxima(&isa.session(), &tile);
+        let found = isa.int_maxima(&mut isa.session(), &tile);
         assert_eq!(found, expected, "{isa:?}, {head_words} + {tail_words} words");
         assert_eq!(isa.int_row_sums((&head[0], &tail[0]), (&words.0, &words.1), 6), sums, "{isa:?}");
     }
