@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use aoi_retrieval::RetrievalError;
 use aoi_retrieval::gpu::{DeviceChoice, Gpu, GpuOptions, GpuSearch, Scan};
-use aoi_retrieval::ndarray::ArrayView2;
+use aoi_retrieval::ndarray::{CowArray, Ix2};
 use aoi_retrieval::{Metric, Search};
 use support::conformance::{Build, conformance_tests};
 
@@ -16,11 +16,11 @@ fn device() -> &'static Gpu {
     DEVICE.get_or_init(|| Gpu::open(DeviceChoice::Any).unwrap_or_else(|e| panic!("{e}")))
 }
 
-fn build(
-    bank: ArrayView2<'_, f32>,
+fn build<'a>(
+    bank: impl Into<CowArray<'a, f32, Ix2>>,
     metric: Metric,
     scan: Scan,
-) -> Result<Box<dyn Search + '_>, RetrievalError> {
+) -> Result<Box<dyn Search + 'a>, RetrievalError> {
     let options = GpuOptions { scan, ..GpuOptions::default() };
     Ok(Box::new(GpuSearch::new(device(), bank, metric, &options)?))
 }

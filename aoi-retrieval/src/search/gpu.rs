@@ -216,6 +216,7 @@ impl<'a> GpuSearch<'a> {
     ///
     /// # Errors
     /// When the width is not the bank's, an entry of a query is not finite, `k` is 0, or the device fails.
+    #[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
     pub fn search_with_report(
         &self,
         queries: ArrayView2<'_, f32>,

@@ -101,7 +101,7 @@ pub(crate) fn an_empty_bank_has_no_neighbours_and_no_queries_have_no_answers(
 
 pub(crate) fn one_row_is_everyones_neighbour(implementations: &Implementations) {
     for_each_case(implementations.iter().copied(), |build| {
-        check(build, &lattice(1, 9, 1), &lattice(20, 9, 2), 3, true)
+        check(build, &lattice(1, 9, 1), &lattice(20, 9, 2), 3, true);
     });
 }
 

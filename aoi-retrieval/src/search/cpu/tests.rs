@@ -1,5 +1,7 @@
 //! The certificate under attack: every level and route against the reference on data made to mislead it.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers made for a test")]
+
 use aoi_testing::Seeded;
 use ndarray::{Array2, CowArray};
 use proptest::prelude::*;

@@ -80,7 +80,9 @@ mod tests {
                 _ => panic!("one or two bytes"),
             };
         });
-        numbers.iter_mut().for_each(|n| *n *= f64::from(coded.step));
+        for n in &mut numbers {
+            *n *= f64::from(coded.step);
+        }
         (numbers, coded)
     }
 

@@ -22,6 +22,7 @@ use super::code::{Coded, code};
 use super::plan::{BankPlan, Form, PANEL, PANEL_BINS, Shard};
 
 /// Rows to a panel, as an index.
+#[expect(clippy::cast_possible_truncation, reason = "128")]
 const SIDE: usize = PANEL as usize;
 /// Bias of the rows that fill up a panel: worse than any score, and finite.
 pub(super) const NO_ROW: f32 = -1e36;

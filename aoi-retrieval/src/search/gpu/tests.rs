@@ -166,9 +166,9 @@ fn searches_of_one_device_may_run_at_the_same_time() {
         for k in 1..5 {
             let (search, bank, queries) = (&search, &bank, &queries);
             scope.spawn(move || {
-                (0..10).for_each(|_| {
+                for _ in 0..10 {
                     agree(search, bank, queries, k);
-                })
+                }
             });
         }
     });
