@@ -6,11 +6,9 @@
 //! scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
 
 mod amx;
-mod bound;
 mod code;
 mod compact;
 mod float;
-mod frame;
 mod scan;
 mod shortlist;
 pub(crate) mod simd;
@@ -25,12 +23,12 @@ use ndarray::{ArrayView2, CowArray, Ix2};
 
 use self::compact::{CompactPass, Panels};
 use self::float::FloatPass;
-use self::frame::Frame;
 use self::scan::{Pass, scan};
 use self::shortlist::{Candidate, Shortlist};
 use self::simd::Isa;
 use self::tile::LANES;
-use super::{Rows, Search, SearchOptions, in_parallel};
+use super::frame::Frame;
+use super::{Rows, Search, SearchOptions, bound, frame, in_parallel};
 use crate::neighbours::keep_best;
 use crate::{Certificate, Metric, Neighbour, Neighbours, RetrievalError, Route, Scorer, metric};
 
@@ -95,6 +93,19 @@ pub struct CpuSearch<'a> {
     isa: Isa,
 }
 
+/// The rows of a search in their frame.
+#[cfg(feature = "gpu")]
+pub(super) struct Prepared<'a, 'b> {
+    pub(super) rows: &'a Rows<'b>,
+    /// Length of each row.
+    pub(super) norms: &'a [f64],
+    pub(super) frame: &'a Frame,
+    /// Bias of each row; negative infinity beyond the last row.
+    pub(super) bias: &'a [f32],
+    /// Terms of each bin of 16 rows, as the f32 scan needs them.
+    pub(super) terms: &'a [bound::Terms],
+}
+
 impl<'a> CpuSearch<'a> {
     /// Prepares a search over `bank` `[n, d]`, borrowed or owned.
     ///
@@ -145,6 +156,18 @@ impl<'a> CpuSearch<'a> {
     /// Principal axes that are coded in 16 bits; none without a compact copy.
     pub fn axes(&self) -> Option<usize> {
         self.panels.codes.as_ref().map(|c| c.coder.head)
+    }
+
+    /// What a search on another device shares with this one.
+    #[cfg(feature = "gpu")]
+    pub(super) fn prepared(&self) -> Prepared<'_, 'a> {
+        Prepared {
+            rows: &self.bank,
+            norms: &self.norms,
+            frame: &self.frame,
+            bias: self.panels.bias.as_flattened(),
+            terms: &self.panels.float_terms,
+        }
     }
 
     fn bins(&self) -> usize {
@@ -219,8 +242,41 @@ impl<'a> CpuSearch<'a> {
         .concat()
     }
 
+    /// The answers to the queries `chosen`, each by the first scan that can decide it; `k` is at most the number of rows.
+    pub(super) fn answers(
+        &self,
+        queries: &Rows<'_>,
+        chosen: &[usize],
+        k: usize,
+        threads: usize,
+    ) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = vec![None; chosen.len()];
+        if k == 0 {
+            let none = Certificate { route: Route::Exhaustive, bins: 0, rescored: 0 };
+            answers.fill(Some((Vec::new(), none)));
+        }
+        let mut open: Vec<usize> = (0..answers.len()).filter(|&i| answers[i].is_none()).collect();
+        // Queries outside the range of the f32 frame wait for exact scoring.
+        let in_range = |i: &usize| self.frame.coefficients(metric::norm(queries.row(chosen[*i]))).is_some();
+        for scan in [Self::by_compact_copy, Self::by_float_scan] {
+            let able: Vec<usize> = open.iter().copied().filter(in_range).collect();
+            for batch in able.chunks(BATCH) {
+                let asked: Vec<usize> = batch.iter().map(|&i| chosen[i]).collect();
+                for (&i, answer) in batch.iter().zip(scan(self, queries, &asked, k, threads)) {
+                    answers[i] = answer;
+                }
+            }
+            open.retain(|&i| answers[i].is_none());
+        }
+        let asked: Vec<usize> = open.iter().map(|&i| chosen[i]).collect();
+        for (&i, answer) in open.iter().zip(self.exhaustively(queries, &asked, k, threads)) {
+            answers[i] = Some(answer);
+        }
+        answers.into_iter().flatten().collect()
+    }
+
     /// The best `k` of `rows` by their f64 scores.
-    fn score(&self, query: &[f32], rows: impl Iterator<Item = u32>, k: usize) -> Vec<Neighbour> {
+    pub(super) fn score(&self, query: &[f32], rows: impl Iterator<Item = u32>, k: usize) -> Vec<Neighbour> {
         let metric = self.metric();
         let mut best = Vec::new();
         let room = 4 * k + 256;
@@ -248,7 +304,8 @@ impl<'a> CpuSearch<'a> {
     }
 }
 
-type Answer = (Vec<Neighbour>, Certificate);
+/// The neighbours of one query, best first, and how they were found.
+pub(super) type Answer = (Vec<Neighbour>, Certificate);
 
 /// A count as the certificate holds it; rows are counted in u32 throughout.
 fn count(n: usize) -> u32 {
@@ -275,27 +332,7 @@ impl Search for CpuSearch<'_> {
     ) -> Result<Neighbours, RetrievalError> {
         let queries = Rows::queries(&queries, self.width(), options)?;
         let k = options.k.min(self.rows());
-        let threads = options.thread_count();
-        let mut answers: Vec<Option<Answer>> = vec![None; queries.count()];
-        if k == 0 {
-            let none = Certificate { route: Route::Exhaustive, bins: 0, rescored: 0 };
-            answers.fill(Some((Vec::new(), none)));
-        }
-        let mut open: Vec<usize> = (0..answers.len()).filter(|&q| answers[q].is_none()).collect();
-        // Queries outside the range of the f32 frame wait for exact scoring.
-        let in_range = |q: &usize| self.frame.coefficients(metric::norm(queries.row(*q))).is_some();
-        for scan in [Self::by_compact_copy, Self::by_float_scan] {
-            let able: Vec<usize> = open.iter().copied().filter(in_range).collect();
-            for batch in able.chunks(BATCH) {
-                for (&q, answer) in batch.iter().zip(scan(self, &queries, batch, k, threads)) {
-                    answers[q] = answer;
-                }
-            }
-            open.retain(|&q| answers[q].is_none());
-        }
-        for (&q, answer) in open.iter().zip(self.exhaustively(&queries, &open, k, threads)) {
-            answers[q] = Some(answer);
-        }
-        Ok(Neighbours::from_lists(answers.into_iter().flatten().collect(), k))
+        let all: Vec<usize> = (0..queries.count()).collect();
+        Ok(Neighbours::from_lists(self.answers(&queries, &all, k, options.thread_count()), k))
     }
 }
