@@ -80,3 +80,9 @@ pub fn open(path: &Path, options: &VitOptions) -> Result<(Box<dyn PatchEncoder>,
     let (encoder, notes) = VitEncoder::load(path, options)?;
     Ok((Box::new(encoder), notes))
 }
+
+/// The first eight bytes of a digest, in hexadecimal: enough to tell two encoders apart.
+fn short(digest: &[u8]) -> String {
+    let word = digest.iter().take(8).fold(0_u64, |word, &byte| word << 8 | u64::from(byte));
+    format!("{word:016x}")
+}

@@ -1,5 +1,7 @@
 //! The segmentation commands from pictures to records, on small pictures of bright squares and disks.
 
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers made for a test")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -46,13 +46,11 @@ pub fn write_multi_label(
 pub fn write_label_map(folder: &Path, name: &str, map: ArrayView2<'_, u16>) -> Result<()> {
     let path = folder.join(format!("{name}.png"));
     let small: Option<Vec<u8>> = map.iter().map(|&v| u8::try_from(v).ok()).collect();
-    match small {
-        Some(values) => png(&path, &values, map.dim(), ColorType::L8),
-        None => {
-            let values: Vec<u8> = map.iter().flat_map(|v| v.to_ne_bytes()).collect();
-            png(&path, &values, map.dim(), ColorType::L16)
-        }
+    if let Some(values) = small {
+        return png(&path, &values, map.dim(), ColorType::L8);
     }
+    let values: Vec<u8> = map.iter().flat_map(|v| v.to_ne_bytes()).collect();
+    png(&path, &values, map.dim(), ColorType::L16)
 }
 
 /// Writes a colour picture.

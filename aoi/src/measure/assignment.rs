@@ -29,9 +29,8 @@ pub fn assign(costs: &[Vec<f64>], gates: &[f64]) -> Vec<Option<usize>> {
     // Column `columns + i` stands for leaving row i alone.
     let cost = |row: usize, column: usize| match column.checked_sub(columns) {
         Some(alone) if alone == row => gates[row],
-        Some(_) => never,
         None if costs[row][column] <= gates[row] => costs[row][column],
-        None => never,
+        _ => never,
     };
     let width = columns + rows;
     let (mut row_price, mut column_price) = (vec![0.0; rows], vec![0.0; width]);

@@ -9,8 +9,9 @@ use super::{Instance, Nominal, ReviewTable, Shape};
 
 /// Unit of what is counted.
 const COUNT: &str = "count";
-/// Features of a shape: name, unit, value.
-const FEATURES: [(&str, &str, fn(&Shape) -> f64); 5] = [
+/// A feature of a shape: name, unit, value.
+type Feature = (&'static str, &'static str, fn(&Shape) -> f64);
+const FEATURES: [Feature; 5] = [
     ("area", "um2", |s| s.area_um2),
     ("length", "um", |s| s.length_um),
     ("width", "um", |s| s.width_um),

@@ -68,7 +68,7 @@ impl VitEncoder {
         let weights = load(path, &options.load)?;
         let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
         let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
-        let digest: String = Sha256::digest(&bytes).iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let digest = super::short(&Sha256::digest(&bytes));
         let encoder = Encoder::new(&weights.config, &weights.params)?;
         Ok((Self::new(encoder, &digest, options)?, weights.notes))
     }
@@ -164,6 +164,7 @@ impl PatchEncoder for VitEncoder {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "numbers made for a test")]
 mod tests {
     use std::sync::Arc;
 

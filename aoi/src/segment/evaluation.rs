@@ -75,6 +75,7 @@ impl Evaluated {
     ///
     /// # Errors
     /// When the shapes differ, or the picture cannot be drawn.
+    #[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
     pub fn add(
         &mut self,
         name: &str,
@@ -86,7 +87,7 @@ impl Evaluated {
         // A picture without any class, predicted as such, has nothing wrong with it.
         let score = counts.mean_iou().unwrap_or(1.0);
         if self.worst.len() < self.figures || self.worst.last().is_some_and(|w| score < w.0) {
-            let figure = Figure::new(name, picture, predicted, truth, &self.classes)?;
+            let figure = Figure::new(name, picture, predicted.view(), truth.view(), &self.classes)?;
             let place = self.worst.partition_point(|w| w.0 <= score);
             self.worst.insert(place, (score, figure));
             self.worst.truncate(self.figures);

@@ -61,7 +61,7 @@ impl Default for IndexOptions {
 /// A bank of the patches of all labelled pictures; keys have length 1, or 0 for a patch without features.
 ///
 /// # Errors
-/// When a picture or mask cannot be used, an option is impossible, or `progress` (over pictures) breaks off.
+/// When a picture or mask cannot be used, an option is impossible, or `progress` (over pictures, then over the rows that k-centre chooses) breaks off.
 pub fn index(
     encoder: &dyn PatchEncoder,
     labels: &LabelledFolder,
@@ -79,7 +79,7 @@ pub fn index(
     let mut bank = Bank::new(encoder.width(), labels.classes().to_vec(), empty)?;
     bank.set_attribute(ENCODER, encoder.identity());
     add_pictures(&mut bank, encoder, labels, progress)?;
-    bounded(bank, options)
+    bounded(bank, options, progress)
 }
 
 /// Adds labelled pictures to a bank made with the same encoder: new devices without training.
@@ -149,7 +149,7 @@ pub(super) fn unit_rows(mut rows: Array2<f32>) -> Array2<f32> {
 }
 
 /// The bank with no more rows than asked for.
-fn bounded(bank: Bank, options: &IndexOptions) -> Result<Bank> {
+fn bounded(bank: Bank, options: &IndexOptions, progress: &mut Progress<'_>) -> Result<Bank> {
     if !(options.share > 0.0 && options.share <= 1.0) {
         return Err(Error::option("coreset", "a share above 0, at most 1", options.share));
     }
@@ -169,7 +169,7 @@ fn bounded(bank: Bank, options: &IndexOptions) -> Result<Bank> {
             coreset::class_balanced(bank.labels(), &bank.image_rows(), each, options.seed)?
         }
         Choice::KCentre => {
-            let mut on = |_| std::ops::ControlFlow::Continue(());
+            let mut on = |p: aoi_retrieval::Progress| progress(p.done, p.total);
             coreset::k_centre(bank.keys(), rows, options.seed, options.threads, &mut on)?
         }
     };

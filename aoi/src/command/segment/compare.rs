@@ -59,13 +59,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         &arguments.images,
         arguments.mask.folder(&arguments.masks, arguments.classes.clone())?,
     )?;
-    let encoder = match &arguments.weights {
-        Some(weights) => arguments.encoder.open(weights, threads)?,
-        None => {
-            let bar = Counter::new("images read");
-            let options = PcaOptions { patch: arguments.patch, ..PcaOptions::default() };
-            Box::new(fit_patches(&arguments.images, &options, &mut bar.on())?)
-        }
+    let encoder = if let Some(weights) = &arguments.weights {
+        arguments.encoder.open(weights, threads)?
+    } else {
+        let bar = Counter::new("images read");
+        let options = PcaOptions { patch: arguments.patch, ..PcaOptions::default() };
+        Box::new(fit_patches(&arguments.images, &options, &mut bar.on())?)
     };
     let (labelled, tested) = (arguments.labelled.clone(), arguments.tested);
     let options = ComparisonOptions { labelled, tested, seeds: (0..arguments.draws).collect(), threads };

@@ -91,7 +91,8 @@ pub fn write_bonds(folder: &Path, options: &BondOptions, progress: &mut Progress
     let mut chance = Chance::new(options.seed);
     let total = devices.len() * (options.labelled + options.inspected);
     let mut done = 0;
-    let (mut parts, mut review) = ("image,part\n".to_owned(), "image,class,instance,verdict\n".to_owned());
+    let mut parts = vec!["image,part\n".to_owned()];
+    let mut review = vec!["image,class,instance,verdict\n".to_owned()];
     for device in &devices {
         for number in 0..options.labelled + options.inspected {
             report(progress, "pictures", done, total)?;
@@ -107,18 +108,18 @@ pub fn write_bonds(folder: &Path, options: &BondOptions, progress: &mut Progress
             let name = format!("{}-{kind}{number:03}", device.part);
             save(&picture, &name, images, masks)?;
             if !learned {
-                parts += &format!("{name},{}\n", device.part);
-                review += &reviewed(&name, device, defect);
+                parts.push(format!("{name},{}\n", device.part));
+                review.extend(reviewed(&name, device, defect));
             }
             done += 1;
         }
     }
     report(progress, "pictures", done, total)?;
-    let nominal: String = devices.iter().map(nominal).collect();
-    let limits: String = devices.iter().map(limits).collect();
+    let nominal = devices.iter().flat_map(nominal).collect::<String>();
+    let limits = devices.iter().flat_map(limits).collect::<String>();
     for (path, text) in [
-        (&folders.parts, parts),
-        (&folders.review, review),
+        (&folders.parts, parts.concat()),
+        (&folders.review, review.concat()),
         (&folders.nominal, format!("part,class,instance,x_um,y_um,gate_um\n{nominal}")),
         (&folders.limits, format!("part,inspection,feature,lower,upper,unit\n{limits}")),
     ] {
@@ -137,19 +138,19 @@ fn save(picture: &BondPicture, name: &str, images: &Path, masks: &Path) -> Resul
 }
 
 /// What a reviewer says of every instance of a picture.
-fn reviewed(name: &str, device: &Device, defect: Option<Defect>) -> String {
-    let mut rows = String::new();
+fn reviewed(name: &str, device: &Device, defect: Option<Defect>) -> Vec<String> {
+    let mut rows = Vec::new();
     let faulty = |class: &str, bond: Option<usize>| {
         defect.is_some_and(|d| d.bond() == bond && d.classes().contains(&class))
     };
     for (number, bond) in device.bonds.iter().enumerate() {
         for class in ["wire", "ball", "wedge"] {
             let verdict = if faulty(class, Some(number)) { "defect" } else { "false_call" };
-            rows += &format!("{name},{class},{},{verdict}\n", bond.name);
+            rows.push(format!("{name},{class},{},{verdict}\n", bond.name));
         }
     }
     let verdict = if faulty("epoxy", None) { "defect" } else { "false_call" };
-    rows += &format!("{name},epoxy,die,{verdict}\n");
+    rows.push(format!("{name},epoxy,die,{verdict}\n"));
     // The counts: a torn wire has two pieces, a missing bond none.
     for class in CLASSES {
         let wrong = match defect {
@@ -158,28 +159,29 @@ fn reviewed(name: &str, device: &Device, defect: Option<Defect>) -> String {
             Some(Defect::LiftedWedge(_)) => class == "wedge",
             _ => false,
         };
-        rows += &format!("{name},{class},,{}\n", if wrong { "defect" } else { "false_call" });
+        rows.push(format!("{name},{class},,{}\n", if wrong { "defect" } else { "false_call" }));
     }
     rows
 }
 
 /// Rows of the nominal positions.
-fn nominal(device: &Device) -> String {
+fn nominal(device: &Device) -> Vec<String> {
     let part = device.part;
-    let mut rows = String::new();
+    let mut rows = Vec::new();
     for bond in &device.bonds {
         for (class, [x, y], gate) in
             [("wire", bond.middle_um(), 90.0), ("ball", bond.ball_um, 60.0), ("wedge", bond.wedge_um, 60.0)]
         {
-            rows += &format!("{part},{class},{},{x},{y},{gate}\n", bond.name);
+            rows.push(format!("{part},{class},{},{x},{y},{gate}\n", bond.name));
         }
     }
     let [x, y] = device.centre_um();
-    rows + &format!("{part},epoxy,die,{x},{y},100\n")
+    rows.push(format!("{part},epoxy,die,{x},{y},100\n"));
+    rows
 }
 
 /// Rows of the limits: tight, as limits that nobody has optimised are.
-fn limits(device: &Device) -> String {
+fn limits(device: &Device) -> Vec<String> {
     let part = device.part;
     let shortest = device
         .bonds
@@ -187,10 +189,10 @@ fn limits(device: &Device) -> String {
         .map(|b| (b.wedge_um[0] - b.ball_um[0]).hypot(b.wedge_um[1] - b.ball_um[1]))
         .fold(f64::INFINITY, f64::min);
     let rounded = |um: f64| (um * 10.0).round() / 10.0;
-    let mut rows = String::new();
+    let mut rows = Vec::new();
     let mut row = |class: &str, feature: &str, lower: Option<f64>, upper: Option<f64>| {
         let text = |limit: Option<f64>| limit.map_or_else(String::new, |l| rounded(l).to_string());
-        rows += &format!("{part},{class},{feature},{},{},um\n", text(lower), text(upper));
+        rows.push(format!("{part},{class},{feature},{},{},um\n", text(lower), text(upper)));
     };
     row("ball", "diameter", Some(0.95 * device.ball_um), Some(1.08 * device.ball_um));
     row("ball", "offset", None, Some(10.0));

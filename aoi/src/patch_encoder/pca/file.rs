@@ -31,7 +31,7 @@ struct Description {
 pub(super) fn identity(shape: Shape, mean: &[f32], axes: &Array2<f32>) -> String {
     let mut hash = Sha256::new();
     mean.iter().chain(axes).for_each(|x| hash.update(x.to_le_bytes()));
-    let digest: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+    let digest = super::super::short(&hash.finalize());
     let Shape { patch, reach, channels } = shape;
     format!("pixel patches {digest}, patch {patch}, reach {reach}, channels {channels}")
 }

@@ -27,7 +27,9 @@ pub(super) fn axes(
     for row in rows.chunks_exact(m) {
         mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
     }
-    mean.iter_mut().for_each(|sum| *sum /= n as f64);
+    for sum in &mut mean {
+        *sum /= n as f64;
+    }
     let centred: Vec<f64> =
         rows.chunks_exact(m).flat_map(|row| row.iter().zip(&mean).map(|(&x, m)| f64::from(x) - m)).collect();
     let mut covariance = vec![0.0_f64; m * m];

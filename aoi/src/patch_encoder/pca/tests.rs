@@ -21,7 +21,8 @@ fn options() -> PcaOptions {
 fn fitted_patches_are_centred_uncorrelated_and_of_equal_spread() {
     // Every patch of the picture is sampled, so that the moments are those of the fit.
     let picture = picture(2, 60, 64, 1);
-    let encoder = PcaEncoder::fit(&[picture.clone()], &PcaOptions { sample: 5000, ..options() }).unwrap();
+    let encoder =
+        PcaEncoder::fit(std::slice::from_ref(&picture), &PcaOptions { sample: 5000, ..options() }).unwrap();
     let patches = encoder.encode(&picture).unwrap().patches.mapv(f64::from);
     let n = patches.nrows() as f64;
     let mean = patches.sum_axis(aoi_encoder::ndarray::Axis(0)) / n;
@@ -42,11 +43,13 @@ fn fitted_patches_are_centred_uncorrelated_and_of_equal_spread() {
 fn a_description_is_the_patch_and_its_averaged_surroundings() {
     let shape = Shape { patch: 2, reach: 3, channels: 1 };
     let picture = Array3::from_shape_fn((1, 5, 7), |(_, y, x)| (10 * y + x) as f32);
-    let at = |y: isize, x: isize| f64::from(picture[[0, y.clamp(0, 4) as usize, x.clamp(0, 6) as usize]]);
-    for (row, column) in [(0, 0), (1, 2), (2, 3)] {
+    let at = |y: isize, x: isize| {
+        f64::from(picture[[0, y.clamp(0, 4).cast_unsigned(), x.clamp(0, 6).cast_unsigned()]])
+    };
+    for (row, column) in [(0_isize, 0_isize), (1, 2), (2, 3)] {
         let mut found = vec![0.0; shape.len()];
-        shape.describe(&picture, (row, column), &mut found);
-        let (top, left) = (2 * row as isize, 2 * column as isize);
+        shape.describe(&picture, (row.cast_unsigned(), column.cast_unsigned()), &mut found);
+        let (top, left) = (2 * row, 2 * column);
         let mut expected = Vec::new();
         for (y, x) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             expected.push(at(top + y, left + x));
@@ -66,7 +69,7 @@ fn a_description_is_the_patch_and_its_averaged_surroundings() {
 #[test]
 fn brighter_lighting_and_more_contrast_change_nothing() {
     let picture = picture(2, 30, 33, 2);
-    let encoder = PcaEncoder::fit(&[picture.clone()], &options()).unwrap();
+    let encoder = PcaEncoder::fit(std::slice::from_ref(&picture), &options()).unwrap();
     let brighter = picture.mapv(|v| 0.4 * v + 0.3);
     let (a, b) = (encoder.encode(&picture).unwrap(), encoder.encode(&brighter).unwrap());
     // f32 rounding of a standardised pixel, times the largest whitening factor.
@@ -96,7 +99,12 @@ fn what_cannot_be_fitted_or_encoded_is_an_error() {
     assert!(PcaEncoder::fit(&[], &options()).is_err());
     assert!(PcaEncoder::fit(&[flat], &options()).unwrap_err().to_string().contains("alike"));
     assert!(PcaEncoder::fit(&[good.clone(), picture(1, 20, 20, 6)], &options()).is_err());
-    assert!(PcaEncoder::fit(&[hole.clone()], &options()).unwrap_err().to_string().contains("entry 64"));
+    assert!(
+        PcaEncoder::fit(std::slice::from_ref(&hole), &options())
+            .unwrap_err()
+            .to_string()
+            .contains("entry 64")
+    );
     assert!(PcaEncoder::fit(&[Array3::zeros((1, 0, 5))], &options()).is_err());
     for wrong in [
         PcaOptions { patch: 0, ..options() },
@@ -104,7 +112,7 @@ fn what_cannot_be_fitted_or_encoded_is_an_error() {
         PcaOptions { width: 0, ..options() },
         PcaOptions { sample: 1, ..options() },
     ] {
-        assert!(PcaEncoder::fit(&[good.clone()], &wrong).unwrap_err().is_usage(), "{wrong:?}");
+        assert!(PcaEncoder::fit(std::slice::from_ref(&good), &wrong).unwrap_err().is_usage(), "{wrong:?}");
     }
     let encoder = PcaEncoder::fit(&[good], &options()).unwrap();
     assert!(encoder.encode(&picture(3, 20, 20, 7)).is_err());
