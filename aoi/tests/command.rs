@@ -333,7 +333,7 @@ fn the_demo_writes_everything_it_names_and_repeats_itself() {
             ["records.csv", "limits.csv", "sweep.csv", "validation.csv", "rejects.csv", "report.html"];
         let mean = said.out.lines().find(|l| l.starts_with("mean ")).expect("the scores of the masks");
         let mean_iou: f64 = mean.split_whitespace().nth(1).expect("a number").parse().expect("a number");
-        assert!(mean_iou > 0.75, "{mean}");
+        assert!(mean_iou > 0.65, "{mean}");
         let bonds = ["segmentation.html", "records.csv", "limits.csv", "report.html"]
             .map(|name| std::fs::read_to_string(bench.path("aoi-demo/bonds").join(name)).expect(name));
         let texts = names.map(|name| {

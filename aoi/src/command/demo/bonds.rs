@@ -66,7 +66,10 @@ pub(super) fn run(folder: &Path, quick: bool, seed: u64, created: &str) -> Resul
         truth.names()?.len()
     );
     let bar = Counter::new("labelled pictures");
-    let encoder = fit_patches(labelled_images, &PcaOptions { seed, ..PcaOptions::default() }, &mut bar.on())?;
+    // Coarser patches: a quarter of them, looked up in a quarter of the rows.
+    let fine = PcaOptions { seed, ..PcaOptions::default() };
+    let patches = if quick { PcaOptions { patch: 8, reach: 3, ..fine } } else { fine };
+    let encoder = fit_patches(labelled_images, &patches, &mut bar.on())?;
     encoder.save(&path("patches.safetensors"))?;
     let bank = index(&encoder, &labelled, &IndexOptions::default(), &mut bar.on())?;
     drop(bar);

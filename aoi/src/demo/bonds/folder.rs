@@ -25,14 +25,14 @@ pub struct BondOptions {
 
 impl Default for BondOptions {
     fn default() -> Self {
-        Self { labelled: 3, inspected: 20, defects: 0.3, seed: 7 }
+        Self { labelled: 3, inspected: 12, defects: 0.3, seed: 7 }
     }
 }
 
 impl BondOptions {
     /// A smaller production, for a quick look.
     pub fn quick() -> Self {
-        Self { labelled: 2, inspected: 4, ..Self::default() }
+        Self { labelled: 2, inspected: 5, ..Self::default() }
     }
 }
 
