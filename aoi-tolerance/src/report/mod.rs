@@ -59,6 +59,9 @@ use crate::population::Population;
 use crate::proposal::Proposal;
 use crate::simulate::Totals;
 
+/// The style of the page, for other pages of the same house.
+pub const STYLE: &str = include_str!("../../templates/style.css");
+
 /// Charts of limits that escapes or blocks put first, at most: a page of thousands could not be opened.
 const URGENT_CHARTS: usize = 100;
 

@@ -1,3 +1,5 @@
-//! Generated data: what the demo, the examples and the benches run on.
+//! Generated data: what `aoi demo` runs on.
 
+pub mod bonds;
+mod chance;
 pub mod line;
