@@ -9,6 +9,8 @@ mod error;
 pub mod flagged;
 pub mod generate;
 pub mod in_memory;
+pub mod live;
+pub mod live_store;
 pub mod machine;
 pub mod quoted;
 pub mod record;
