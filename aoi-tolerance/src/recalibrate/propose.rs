@@ -97,13 +97,16 @@ impl Recalibrator {
         Candidate::of(ordered, &facts, grid, options).map(Some)
     }
 
-    /// Values of the faults that no limit flags and that this one, moved, would have caught.
+    /// Values of the faults that no limit flags and that this one, moved, would have caught; ascending, whatever order they came in.
     fn escapes(&self, slot: &Slot, side: Side) -> Vec<f64> {
         let rows = slot.unflagged.iter().map(|r| &self.rows[*r as usize].row);
-        rows.filter(|row| row.defect.is_none_or(|d| !self.caught.contains_key(&d)))
+        let mut values: Vec<f64> = rows
+            .filter(|row| row.defect.is_none_or(|d| !self.caught.contains_key(&d)))
             .filter(|row| nearest_side(slot.baseline, row.value) == Some(side))
             .map(|row| row.value)
-            .collect()
+            .collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values
     }
 
     /// Faults measured against the tolerance that this side of it does not flag.

@@ -1,8 +1,8 @@
 //! A multiset of numbers that knows the rank of each: insert, delete, k-th smallest and counting below, each in O(log n).
 //!
 //! A B+ tree whose branches carry the number of values below them. A sorted vector does the same in O(n), since it has to move what stands
-//! behind; it wins up to a few thousand values and loses by two orders of magnitude at a million (bench `live/ranked`, which also chose the sizes
-//! of the nodes). Order and equality are those of [`f64::total_cmp`], so that -0.0 and 0.0 are two values and a value is deleted bit for bit.
+//! behind; the bench `live/ranked` puts the two side by side. Order and equality are those of [`f64::total_cmp`], so that -0.0 and 0.0 are two values
+//! and a value is deleted bit for bit.
 
 use crate::evidence::Ascending;
 use crate::limit::Boundary;

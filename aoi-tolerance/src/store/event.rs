@@ -53,7 +53,7 @@ pub struct ReadMark {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Forms {
     by_content: HashMap<Vec<u8>, u64>,
-    forms: Vec<Form>,
+    listed: Vec<Form>,
     encoded: Vec<u8>,
 }
 
@@ -188,10 +188,10 @@ impl Forms {
         let number = known.unwrap_or_else(|| {
             out.byte(FORM);
             out.fixed(&form.bytes);
-            let number = self.forms.len() as u64;
+            let number = self.listed.len() as u64;
             self.by_content.insert(form.bytes.clone(), number);
             if let Ok(form) = Form::read(&mut Reader::new(&form.bytes)) {
-                self.forms.push(form);
+                self.listed.push(form);
             }
             number
         });
@@ -228,8 +228,8 @@ impl Forms {
             out.maybe_real(x);
         }
         out.maybe_real(form.resolution.map(Resolution::step));
-        self.by_content.insert(out.bytes, self.forms.len() as u64);
-        self.forms.push(form);
+        self.by_content.insert(out.bytes, self.listed.len() as u64);
+        self.listed.push(form);
         Ok(())
     }
 }
@@ -333,7 +333,7 @@ fn record(line: &mut Line, input: &mut Reader<'_>) -> Result<(), Damaged> {
     let names = if input.byte()? == 1 { [input.text()?, input.text()?, input.text()?] } else { [""; 3] };
     // Taken out for the call, because the record borrows it while the line changes.
     let forms = std::mem::take(&mut line.forms);
-    let done = forms.forms.get(form).map(|form| {
+    let done = forms.listed.get(form).map(|form| {
         let Form { key, tolerance, nominal, sigma, resolution } = form;
         let record = Record {
             key: std::array::from_fn(|i| key[i].as_str()),

@@ -1,6 +1,6 @@
 //! A stream that survives: every record is on the disk before it is acknowledged, and none is counted twice.
 //!
-//! A folder holds `records.log` (see [`log`](self#formats)), `snapshot.bin`, the ledger, and locks. Events are gathered and committed in groups; [`Store::commit`] returns when they
+//! A folder holds `records.log`, `snapshot.bin`, the ledger, and locks. Events are gathered and committed in groups; [`Store::commit`] returns when they
 //! are synced. How far an input was read is an event of the same batch as its records, so that either both are there or neither: a process killed at
 //! any point resumes where it was. An input is known by its content: a file that comes again, under whatever name, and one that has grown, are
 //! recognised by the digest of what was read of them.
@@ -8,10 +8,9 @@
 //! One process writes ([`Store::open`] locks the folder), any number may look ([`Store::look`]).
 //!
 //! # Why not an embedded database
-//! `SQLite` (WAL, one transaction for 10,000 records, `synchronous = FULL`, record ids indexed) took in 0.3 million records a second on the machine where
-//! this log took in several times that; a restart would read ten million rows where this reads a snapshot. A database would bring a C library and its build into a
-//! crate meant for line controllers, and would still not be hash-chained. What is given up is ad-hoc queries. The measurement stands in
-//! `aoi-bench`, work `live_store`.
+//! A database would bring a C library and its build into a crate meant for line controllers, would keep an index over ten million names that a restart has to
+//! read row by row, where this reads a table as it stands, and its tables would still not be hash-chained. What is given up is ad-hoc queries.
+//! `aoi-bench live` times this store and `tools/peers/sqlite.py` times `SQLite` at the same job.
 //!
 //! # Formats
 //! `aoi-tolerance/formats/README.md` has the bytes of the log, of snapshots, and the lines of the ledger.
@@ -47,7 +46,7 @@ pub struct StoreOptions {
     pub drift: DriftOptions,
 }
 
-/// Events since the last snapshot after which the next is written: about a second of restart.
+/// Events since the last snapshot after which the next is written; a restart repeats no more than these.
 const SNAPSHOT_EVERY: u64 = 1 << 21;
 
 /// A folder with a stream and its ledger; see the module's page.

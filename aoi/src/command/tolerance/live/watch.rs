@@ -83,6 +83,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let mut source = Source::new(&arguments.records);
     let mut first = true;
     loop {
+        // The ledger may have grown by another hand, and records that follow carry the limits that it put in force.
+        if watch.settle(false)? == Outcome::No {
+            return Ok(Outcome::No);
+        }
         let mut looked = false;
         for file in source.changed()? {
             let before = state(&file);
@@ -92,7 +96,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
                 break;
             }
         }
-        // The ledger may have grown by another hand.
         if watch.settle(looked || first)? == Outcome::No {
             return Ok(Outcome::No);
         }
