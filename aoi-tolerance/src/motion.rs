@@ -151,9 +151,9 @@ impl MotionPolicy {
         let baseline = side.mirror(proposal.old_limit);
         let live = side.mirror(situation.in_force);
         let alarm = self.alarm(proposal, situation);
-        let to_baseline =
-            matches!(alarm, Some(Freeze::Drift | Freeze::Blocked(Reason::UnreadableDefects { .. })))
-                || proposal.decision == Decision::Tighten;
+        let to_baseline = situation.drifted
+            || matches!(alarm, Some(Freeze::Blocked(Reason::UnreadableDefects { .. })))
+            || proposal.decision == Decision::Tighten;
         let wanted = if to_baseline {
             baseline
         } else if proposal.moves() {
@@ -295,6 +295,12 @@ mod tests {
         let drifted = Situation { drifted: true, ..at(39.0) };
         let motion = free().decide(&p, &drifted);
         assert_eq!(motion, Motion::Tighten { to: 40.0, automatic: false, cause: Some(Freeze::Drift) });
+        let both = Situation { standing: Standing { missed: 2, ..Standing::default() }, ..drifted };
+        let Motion::Tighten { to: 40.0, cause: Some(Freeze::Escape { missed: 2 }), .. } =
+            free().decide(&p, &both)
+        else {
+            panic!("drift asks for T0 whatever else has happened")
+        };
         assert_eq!(
             free().decide(&p, &Situation { drifted: true, ..at(40.0) }),
             Motion::Frozen(Freeze::Drift),

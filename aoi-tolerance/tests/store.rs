@@ -254,3 +254,35 @@ fn steps_out_of_order_are_refused_in_words() {
     assert!(refused(Act::Revert { proposal: 4, approved_by: None }, "a").contains("cannot be reverted"));
     assert!(refused(Act::Approve { proposal: 4 }, " ").contains("who"));
 }
+
+/// A limit one ulp too low lets the worst defect pass: what the ledger puts in force is the number that was proposed, bit for bit.
+#[test]
+fn limits_come_back_from_the_ledger_bit_for_bit() {
+    let mut random = aoi_testing::Seeded::new(12);
+    let mut looked = 0;
+    let mut value = 37.5_f64.next_up();
+    while looked < 2_000 {
+        let act = Act::Propose {
+            change: aoi_tolerance::ledger::Change::Reference {
+                limit: aoi_tolerance::ledger::LimitName {
+                    part: "P".into(),
+                    model: String::new(),
+                    revision: String::new(),
+                    inspection: String::new(),
+                    feature: String::new(),
+                    unit: String::new(),
+                    side: "lower".into(),
+                    baseline: value,
+                },
+            },
+            input: Evidenced { events: 1, sha256: String::new() },
+        };
+        let text = serde_json::to_string(&act).unwrap();
+        assert_eq!(serde_json::from_str::<Act>(&text).unwrap(), act, "{text}");
+        value = if looked % 2 == 0 { f64::from_bits(random.bits()) } else { 100.0 * random.unit() };
+        if !value.is_finite() {
+            value = 41.16_f64.next_up();
+        }
+        looked += 1;
+    }
+}

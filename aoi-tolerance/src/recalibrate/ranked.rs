@@ -363,7 +363,9 @@ mod tests {
         let mut random = aoi_testing::Seeded::new(5);
         let mut values: Vec<f64> = (0..100_000).map(|_| random.normal()).collect();
         let mut ranked = Ranked::new();
-        values.iter().for_each(|v| ranked.insert(*v));
+        for v in &values {
+            ranked.insert(*v);
+        }
         let mut sorted = values.clone();
         sorted.sort_by(f64::total_cmp);
         agree(&ranked, &sorted, 0.3);

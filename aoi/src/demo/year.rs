@@ -201,10 +201,11 @@ impl Line {
         let said = if defective == mislabelled { Verdict::FalseCall } else { Verdict::Defect };
         let wait = 1 + u32::try_from(random.below(5)).unwrap_or(0);
         self.naive(at, value, defective, said);
-        self.keep_current(day, at, value, defective, Late { id: String::new(), verdict: said }, wait);
+        self.keep_current(day, at, value, defective, (said, wait));
     }
 
-    fn keep_current(&mut self, day: u32, at: usize, value: f64, defective: bool, late: Late, wait: u32) {
+    /// The measurement under limits kept current; `late` is the verdict that review will give, and after how many days.
+    fn keep_current(&mut self, day: u32, at: usize, value: f64, defective: bool, late: (Verdict, u32)) {
         self.sequence += 1;
         let part = &mut self.parts[at];
         part.monitor.push(value);
@@ -234,7 +235,8 @@ impl Line {
             self.year.promised += bound;
         }
         if flags {
-            self.late.entry(day + wait).or_default().push(Late { id, ..late });
+            let (verdict, wait) = late;
+            self.late.entry(day + wait).or_default().push(Late { id, verdict });
         }
     }
 
