@@ -1,0 +1,93 @@
+"""What every comparison needs: the peers' environment, our programs, processes that answer requests, and the record of a result."""
+
+import datetime
+import json
+import os
+import shlex
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+WORK = TARGET / "peers"
+
+
+def python(name):
+    """The interpreter of a virtual environment that holds exactly `requirements-NAME.txt`."""
+    folder, wanted = WORK / f"venv-{name}", requirements(name)
+    done = folder / "requirements.done"
+    if not done.is_file() or done.read_text() != wanted.read_text():
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([folder / "bin/pip", "install", "-q", "-r", wanted], check=True)
+        done.write_text(wanted.read_text())
+    return folder / "bin/python"
+
+
+def requirements(name):
+    return HERE / f"requirements-{name}.txt"
+
+
+def programs():
+    subprocess.run(["cargo", "build", "-q", "--release", "--locked", "-p", "aoi", "-p", "aoi-bench"], cwd=ROOT, check=True)
+    return TARGET / "release/aoi", TARGET / "release/aoi-bench"
+
+
+class Server:
+    """A process that holds its inputs in memory, reads one request a line and answers each with one JSON object a line."""
+
+    def __init__(self, command, **environment):
+        command = [str(word) for word in command]
+        self.command, pipe = command, subprocess.PIPE
+        self.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, **environment})
+
+    def ask(self, request):
+        self.child.stdin.write(request + "\n")
+        self.child.stdin.flush()
+        line = self.child.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.command}: ended with {self.child.wait()} at {request!r}")
+        return json.loads(line)
+
+    def close(self):
+        self.child.stdin.close()
+        if self.child.wait() != 0:
+            raise SystemExit(f"{self.command}: exit {self.child.returncode}")
+
+
+def middle(values):
+    return sorted(values)[len(values) // 2]
+
+
+def show(comparison):
+    base = middle(comparison["runs"][0]["seconds"])
+    print(f"{comparison['work']} {comparison['size']}: {comparison['checked']}")
+    for run in comparison["runs"]:
+        median = middle(run["seconds"])
+        peak = f"{middle(run['peak_mib']):7.0f} MiB" if run.get("peak_mib") else ""
+        low, high = min(run["seconds"]), max(run["seconds"])
+        print(f"  {run['name']:26} {median:8.3f} s ({low:.3f}-{high:.3f})  {median / base:6.2f}x {peak}", flush=True)
+
+
+def write_record(name, bench, comparisons, load_before, more_versions=()):
+    """Writes `aoi-bench/results/<machine>/<date>/NAME.json`."""
+    described = json.loads(subprocess.run([bench, "machine"], check=True, capture_output=True, text=True).stdout)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    versions = dict(line.split("==") for line in requirements(name).read_text().split())
+    versions["python"] = sys.version.split()[0]
+    versions["aoi"] = subprocess.run([bench, "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
+    versions.update(more_versions)
+    record = {
+        "date": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "machine": described["machine"],
+        "command": shlex.join(["python3", "tools/peers/run.py", *sys.argv[1:]]),
+        "load_before": round(load_before, 2),
+        "versions": versions,
+        "comparisons": comparisons,
+    }
+    folder = ROOT / "aoi-bench/results" / described["folder"] / now.strftime("%Y-%m-%d")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    print(f"written to {folder.relative_to(ROOT)}/{name}.json")
