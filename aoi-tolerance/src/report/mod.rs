@@ -42,9 +42,14 @@ mod histogram;
 mod name;
 mod pareto;
 mod settings;
+#[cfg(feature = "store")]
+mod status;
 mod summary;
 mod svg;
 mod table;
+
+#[cfg(feature = "store")]
+pub use status::{StatusContext, write_status};
 
 use std::io;
 

@@ -3,3 +3,4 @@
 pub mod bonds;
 mod chance;
 pub mod line;
+pub mod year;
