@@ -1,10 +1,11 @@
 //! The CPU search: scan an approximation with a proven error bound, keep what it cannot exclude, score that in f64.
 //!
 //! # Source
-//! The bank is cut into bins of 16 rows. If the k-th best lower bound over the bins is t, then k rows score at least t, so
-//! a bin whose upper bound is below t holds none of the k best, ties included. The same holds for rows. What is left
-//! is scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
+//! If the k-th best lower bound of any rows looked at is t, then k rows score at least t, so a row whose upper bound is below t is none of
+//! the k best, ties included; and a bin of 16 rows whose best approximate score cannot reach t holds none of them. What is left is
+//! scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
 
+mod amx;
 mod code;
 mod compact;
 mod float;
@@ -191,28 +192,10 @@ impl<'a> CpuSearch<'a> {
         threads: usize,
     ) -> Vec<Option<Answer>> {
         let Some(codes) = &self.panels.codes else { return vec![None; chosen.len()] };
-        let pass = CompactPass::new(&self.panels, codes, &self.frame, self.isa, self.bins(), queries, chosen);
+        let pass =
+            CompactPass::new(&self.panels, codes, &self.frame, self.isa, self.bank.count(), queries, chosen);
         let lists = self.shortlists(&pass, chosen.len(), k, threads);
-        self.finish(queries, chosen, &lists, k, threads, Route::Compact, |i, list| {
-            let mut lower = Vec::with_capacity(list.len() * LANES);
-            let mut values = Vec::with_capacity(list.len() * LANES);
-            for c in list {
-                let first = c.first_row();
-                for (row, value) in (first..).zip(pass.row_values(c.bin as usize, i)) {
-                    if (row as usize) < self.bank.count() {
-                        let (value, error) = (f64::from(value), f64::from(c.error));
-                        lower.push(value - error);
-                        values.push((row, value + error));
-                    }
-                }
-            }
-            if lower.len() > k {
-                let (_, kth, _) = lower.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-                let threshold = *kth;
-                values.retain(|v| v.1 >= threshold);
-            }
-            values.into_iter().map(|v| v.0).collect()
-        })
+        self.finish(queries, chosen, &lists, k, threads, Route::Compact)
     }
 
     /// Answers the queries that an f32 scan can decide; the others are left as `None`.
@@ -229,17 +212,10 @@ impl<'a> CpuSearch<'a> {
         let pass =
             FloatPass::new(&self.bank, &self.norms, &self.frame, &self.panels, self.isa, queries, chosen);
         let lists = self.shortlists(&pass, chosen.len(), k, threads);
-        self.finish(queries, chosen, &lists, k, threads, Route::F32, |_, list| {
-            let n = self.bank.count();
-            list.iter()
-                .flat_map(|c| (c.first_row()..).take(LANES))
-                .filter(|&row| (row as usize) < n)
-                .collect()
-        })
+        self.finish(queries, chosen, &lists, k, threads, Route::F32)
     }
 
     /// Scores what is left of each list in f64, unless too much is left.
-    #[expect(clippy::too_many_arguments, reason = "the two scans share their last step and nothing else")]
     fn finish(
         &self,
         queries: &Rows<'_>,
@@ -248,7 +224,6 @@ impl<'a> CpuSearch<'a> {
         k: usize,
         threads: usize,
         route: Route,
-        rows_left: impl Fn(usize, &[Candidate]) -> Vec<u32> + Sync,
     ) -> Vec<Option<Answer>> {
         // A list longer than this costs more than the next scan would.
         let limit = (256 + 8 * k).max(self.bins() / 32);
@@ -258,9 +233,9 @@ impl<'a> CpuSearch<'a> {
                 if list.len() > limit {
                     return None;
                 }
-                let rows = rows_left(i, list);
-                let certificate = Certificate { route, bins: count(list.len()), rescored: count(rows.len()) };
-                Some((self.score(queries.row(chosen[i]), rows.into_iter(), k), certificate))
+                let bins = list.chunk_by(|a, b| a.row as usize / LANES == b.row as usize / LANES).count();
+                let certificate = Certificate { route, bins: count(bins), rescored: count(list.len()) };
+                Some((self.score(queries.row(chosen[i]), list.iter().map(|c| c.row), k), certificate))
             })
             .collect::<Vec<_>>()
         })
