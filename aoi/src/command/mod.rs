@@ -1,11 +1,13 @@
 //! The command line: arguments, exit codes, what goes to which stream.
 
 mod demo;
+mod devices;
 mod encoder;
 mod interrupt;
 mod outcome;
 mod progress;
 mod retrieval;
+mod search;
 mod tolerance;
 
 use std::process::ExitCode;
@@ -42,6 +44,8 @@ enum Command {
     /// Search for nearest neighbours.
     #[command(subcommand)]
     Retrieval(retrieval::Command),
+    /// List the GPUs, and which one a command would take.
+    Devices(devices::Arguments),
 }
 
 /// Parses the arguments, runs the command, and says how it went.
@@ -52,6 +56,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Tolerance(command) => tolerance::run(command),
         Command::Encoder(command) => encoder::run(&command),
         Command::Retrieval(command) => retrieval::run(&command),
+        Command::Devices(arguments) => devices::run(&arguments),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
