@@ -14,6 +14,8 @@ mod tests;
 
 pub(crate) use buffer::{Buffer, stride};
 pub(crate) use panel::{Epilogue, Layout, Packed, Tile, multiply_panel};
+#[cfg(feature = "training")]
+pub(crate) use rows::{erf, exp, with};
 pub(crate) use rows::{layer_norm, softmax_columns, swiglu};
 
 /// The instructions to use.
