@@ -10,6 +10,8 @@ pub mod features;
 pub mod flagged;
 pub mod generate;
 pub mod in_memory;
+pub mod live;
+pub mod live_store;
 pub mod machine;
 pub mod neighbours;
 pub mod quoted;

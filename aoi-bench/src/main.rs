@@ -10,6 +10,8 @@ use aoi_bench::features::{self, FeaturesOptions};
 use aoi_bench::flagged::{Flagged, FlaggedOptions};
 use aoi_bench::generate::{RecordsOptions, write_records};
 use aoi_bench::in_memory;
+use aoi_bench::live::StreamOptions;
+use aoi_bench::live_store;
 use aoi_bench::machine::Machine;
 use aoi_bench::neighbours::Server;
 use aoi_bench::{quoted, report};
@@ -50,6 +52,24 @@ enum Command {
         /// Where the new limits go, one per line
         #[arg(long, value_name = "FILE")]
         limits: Option<PathBuf>,
+    },
+    /// Time a stream into memory, onto the disk and back after a restart; prints a comparison as JSON
+    Live {
+        /// Records
+        #[arg(long, default_value_t = 10_000_000)]
+        records: usize,
+        /// Limits that they are spread over
+        #[arg(long, default_value_t = 1_000)]
+        limits: usize,
+        /// Share of values that the limits flag
+        #[arg(long, default_value_t = 0.015)]
+        flagged: f64,
+        /// Rounds
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+        /// Folder in which stores are made and removed
+        #[arg(long, default_value = ".")]
+        folder: PathBuf,
     },
     /// Search a bank in memory: one request a line, one JSON answer a line
     Neighbours {
@@ -182,6 +202,15 @@ fn run(command: Command) -> Result<ExitCode, Error> {
                     write(path, &lines.collect::<String>())?;
                 }
                 println!("{}", serde_json::to_string(&round.seconds).unwrap_or_default());
+            }
+        }
+        Command::Live { records, limits, flagged, rounds, folder } => {
+            for round in 0..rounds {
+                let options = StreamOptions { records, limits, flagged, ..StreamOptions::default() };
+                let store = folder.join(format!("live-store-{}-{round}", std::process::id()));
+                let seconds = live_store::round(&options, &store);
+                std::fs::remove_dir_all(&store).map_err(|source| Error::File { path: store, source })?;
+                println!("{}", serde_json::to_string(&seconds?).unwrap_or_default());
             }
         }
         Command::Report { results, out } => report::write(&results, out.as_deref().unwrap_or(&results))?,

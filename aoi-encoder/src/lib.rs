@@ -64,13 +64,13 @@ pub use embed::{EmbedOptions, Embeddings, Progress, Tiling, embed, embed_array, 
 pub use error::{Error, Result};
 #[cfg(feature = "training")]
 pub use gradient::Scalar;
-pub use kernel::Instructions;
+pub use kernel::{Instructions, Precision};
 pub use ndarray;
 pub use npy::read_npy;
 pub use params::{Params, Role, Table, Tensor};
 pub use positions::PositionTable;
 pub use preset::preset_names;
-pub use vit::{Encoder, Features};
+pub use vit::{Encoder, EncoderOptions, Features};
 pub use workspace::Workspace;
 
 /// Checks the shape \[b, c, height, width\] of a batch of images and returns their grid of patches.

@@ -61,12 +61,68 @@ impl Evidence {
     }
 }
 
-/// The evidence on one limit as a *lower* limit (see [`Side::mirror`]), sorted: one sort serves every percentile.
+/// An ascending sample that can be asked by rank: a sorted vector, or [`crate::recalibrate::Ranked`].
+pub(crate) trait Ascending {
+    /// How many values there are.
+    fn count(&self) -> usize;
+
+    /// The value of rank `index`, the smallest being 0; asked below the count only.
+    fn at(&self, index: usize) -> f64;
+
+    /// How many of the values a lower limit flags.
+    fn flagged_by(&self, limit: f64, boundary: Boundary) -> u64;
+}
+
+impl Ascending for Vec<f64> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn at(&self, index: usize) -> f64 {
+        self[index]
+    }
+
+    fn flagged_by(&self, limit: f64, boundary: Boundary) -> u64 {
+        self.partition_point(|&v| boundary.flags_below(v, limit)) as u64
+    }
+}
+
+/// What is known about a limit beside the values that feed the percentile and the guard.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
+    pub(crate) side: Side,
+    pub(crate) flagged: u64,
+    pub(crate) pending: u64,
+    pub(crate) escapes: u64,
+    pub(crate) defects_unflagged: u64,
+    pub(crate) unreadable_defects: u64,
+    pub(crate) sigma: Option<f64>,
+    pub(crate) resolution: Option<Resolution>,
+    pub(crate) resolution_conflict: bool,
+}
+
+impl Facts {
+    pub(crate) fn of(evidence: &Evidence) -> Self {
+        Self {
+            side: evidence.side,
+            flagged: evidence.flagged(),
+            pending: evidence.pending,
+            escapes: evidence.escapes.len() as u64,
+            defects_unflagged: evidence.defects_unflagged,
+            unreadable_defects: evidence.unreadable_defects,
+            sigma: evidence.sigma,
+            resolution: evidence.resolution,
+            resolution_conflict: evidence.resolution_conflict,
+        }
+    }
+}
+
+/// The evidence on one limit as a *lower* limit (see [`Side::mirror`]), in order: one sort serves every percentile.
 #[derive(Debug, Clone)]
-pub(crate) struct Ordered {
+pub(crate) struct Ordered<S = Vec<f64>> {
     pub(crate) baseline: f64,
-    pub(crate) false_calls: Vec<f64>,
-    pub(crate) defects: Vec<f64>,
+    pub(crate) false_calls: S,
+    pub(crate) defects: S,
     /// The largest borderline or provisional value.
     pub(crate) provisional: Option<f64>,
     /// The largest escaped value.
@@ -107,20 +163,22 @@ impl Ordered {
             escape: evidence.escapes.iter().map(|&v| side.mirror(v)).max_by(f64::total_cmp),
         })
     }
+}
+
+impl<S: Ascending> Ordered<S> {
+    /// The largest confirmed defect.
+    pub(crate) fn last_defect(&self) -> Option<f64> {
+        self.defects.count().checked_sub(1).map(|i| self.defects.at(i))
+    }
 
     /// The value that the guard must keep flagged when `misses` confirmed defects may be given up.
     ///
     /// The (misses + 1)-th largest confirmed defect, or a borderline or provisional value above it: those are never given up.
     pub(crate) fn guarded_value(&self, misses: usize) -> Option<f64> {
-        let confirmed = self.defects.len().checked_sub(misses + 1).map(|i| self.defects[i]);
+        let confirmed = self.defects.count().checked_sub(misses + 1).map(|i| self.defects.at(i));
         match (confirmed, self.provisional) {
             (Some(a), Some(b)) => Some(a.max(b)),
             (a, b) => a.or(b),
         }
     }
-}
-
-/// How many of the ascending `values` a lower limit flags.
-pub(crate) fn flagged_by(values: &[f64], limit: f64, boundary: Boundary) -> u64 {
-    values.partition_point(|&v| boundary.flags_below(v, limit)) as u64
 }

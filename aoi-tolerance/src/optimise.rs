@@ -9,10 +9,9 @@
 use crate::binomial::{self, Claim};
 use crate::certificate::Certificate;
 use crate::error::Error;
-use crate::evidence::{Evidence, Ordered, flagged_by};
+use crate::evidence::{Ascending, Evidence, Facts, Ordered};
 use crate::limit::{Boundary, Side};
 use crate::options::{Options, Policy};
-use crate::percentile::percentile_of_sorted;
 use crate::pool::PoolGuard;
 use crate::proposal::{Decision, Proposal, Reason};
 use crate::resolution::{Resolution, ResolutionRule};
@@ -63,8 +62,8 @@ pub(crate) fn prepare_all(evidence: &[Evidence], options: &Options) -> Result<Ve
 }
 
 /// One proposal for each candidate at one percentile.
-pub(crate) fn propose_all(
-    candidates: &[Candidate],
+pub(crate) fn propose_all<S: Ascending>(
+    candidates: &[Candidate<S>],
     percent: f64,
     options: &Options,
 ) -> Result<Vec<Proposal>, Error> {
@@ -83,9 +82,9 @@ pub(crate) fn propose_all(
 
 /// One limit with everything that does not depend on the percentile worked out.
 #[derive(Debug, Clone)]
-pub(crate) struct Candidate {
+pub(crate) struct Candidate<S = Vec<f64>> {
     side: Side,
-    pub(crate) ordered: Ordered,
+    pub(crate) ordered: Ordered<S>,
     margin: f64,
     resolution: Option<Resolution>,
     guard: Option<f64>,
@@ -114,39 +113,54 @@ impl Movement {
 
 impl Candidate {
     pub(crate) fn new(evidence: &Evidence, options: &Options) -> Result<Self, Error> {
+        let ordered = Ordered::new(evidence, options.boundary)?;
+        let values = || evidence.false_calls.iter().copied().chain([evidence.limit]);
+        Self::of(ordered, &Facts::of(evidence), || Resolution::of_values(values()), options)
+    }
+}
+
+impl<S: Ascending> Candidate<S> {
+    /// From values in order; `grid` finds the grid of the false calls and the limit, where the options ask for it.
+    pub(crate) fn of(
+        ordered: Ordered<S>,
+        facts: &Facts,
+        grid: impl FnOnce() -> Option<Resolution>,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let boundary = options.boundary;
-        let ordered = Ordered::new(evidence, boundary)?;
-        if let Some(got) = evidence.sigma.filter(|s| !s.is_finite() || *s < 0.0) {
+        if let Some(got) = facts.sigma.filter(|s| !s.is_finite() || *s < 0.0) {
             return Err(Error::Sigma { got });
         }
         let misses = usize::try_from(options.misses).unwrap_or(usize::MAX - 1);
         let guarded_value = ordered.guarded_value(misses);
-        let resolved = options.margin.resolve(ordered.baseline, evidence.sigma);
+        let resolved = options.margin.resolve(ordered.baseline, facts.sigma);
         let margin = resolved.unwrap_or(0.0);
         let resolution = match options.resolution {
-            ResolutionRule::Recorded => evidence.resolution,
-            ResolutionRule::Step(step) => evidence.resolution.or(Some(step)),
-            ResolutionRule::Auto => evidence.resolution.or_else(|| {
-                Resolution::of_values(evidence.false_calls.iter().copied().chain([evidence.limit]))
-            }),
+            ResolutionRule::Recorded => facts.resolution,
+            ResolutionRule::Step(step) => facts.resolution.or(Some(step)),
+            ResolutionRule::Auto => facts.resolution.or_else(grid),
         };
         let held_by = match (ordered.provisional, guarded_value) {
-            (Some(p), Some(g)) if p == g && ordered.defects.last().is_none_or(|&d| d < p) => {
+            (Some(p), Some(g)) if p == g && ordered.last_defect().is_none_or(|d| d < p) => {
                 Reason::ProvisionalHolds
             }
             _ => Reason::DefectHolds,
         };
-        let stays = reason_to_stay(evidence, &ordered, resolved, options);
+        let stays = reason_to_stay(facts, &ordered, resolved, options);
         Ok(Self {
-            side: evidence.side,
+            side: facts.side,
             guard: guarded_value.map(|d| boundary.least_flagging(d).max(d + margin)),
-            certificate: Certificate::of_guard(ordered.defects.len() as u64, options.misses, options.delta)?,
+            certificate: Certificate::of_guard(
+                ordered.defects.count() as u64,
+                options.misses,
+                options.delta,
+            )?,
             ordered,
             margin,
             resolution,
             held_by,
             stays,
-            defects_unflagged: evidence.defects_unflagged,
+            defects_unflagged: facts.defects_unflagged,
             pool: None,
         })
     }
@@ -157,12 +171,14 @@ impl Candidate {
             return Ok(Movement::stay(*decision, reason.clone()));
         }
         let keep = |reason| Ok(Movement::stay(Decision::Kept, reason));
-        let defects = self.ordered.defects.len() as u64;
+        let defects = self.ordered.defects.count() as u64;
         let counted = self.pool.as_ref().map_or(defects, |p| p.defects.max(defects));
         if counted < options.needed_defects() {
             return keep(Reason::FewDefects { have: counted, need: options.needed_defects() });
         }
-        let percentile = percentile_of_sorted(&self.ordered.false_calls, percent, options.percentile_kind)?;
+        let false_calls = &self.ordered.false_calls;
+        let place = options.percentile_kind.place(false_calls.count(), percent)?;
+        let percentile = place.value(|index| false_calls.at(index));
         if !percentile.is_finite() {
             return keep(Reason::PercentileNotFinite);
         }
@@ -201,7 +217,7 @@ impl Candidate {
         needed: Option<u64>,
         options: &Options,
     ) -> Result<Proposal, Error> {
-        let defects = self.ordered.defects.len() as u64;
+        let defects = self.ordered.defects.count() as u64;
         let mut certificate = if delta == options.delta {
             self.certificate.clone()
         } else {
@@ -247,8 +263,9 @@ impl Candidate {
     fn proposal(&self, movement: Movement, certificate: Certificate, boundary: Boundary) -> Proposal {
         let Ordered { baseline, false_calls, defects, escape, .. } = &self.ordered;
         let limit = movement.limit.unwrap_or(*baseline);
-        let defects_after = flagged_by(defects, limit, boundary);
-        let nearest = usize::try_from(defects_after).ok().and_then(|n| n.checked_sub(1)).map(|i| defects[i]);
+        let defects_after = defects.flagged_by(limit, boundary);
+        let nearest =
+            usize::try_from(defects_after).ok().and_then(|n| n.checked_sub(1)).map(|i| defects.at(i));
         let suggested = escape.map(|e| {
             let limit = boundary.least_flagging(e).max(e + self.margin);
             self.resolution.map_or(limit, |grid| grid.round_up(limit))
@@ -261,9 +278,9 @@ impl Candidate {
             new_limit: unmirror(limit),
             decision: movement.decision,
             reason: movement.reason,
-            false_calls_before: false_calls.len() as u64,
-            false_calls_after: flagged_by(false_calls, limit, boundary),
-            defects_before: defects.len() as u64,
+            false_calls_before: false_calls.count() as u64,
+            false_calls_after: false_calls.flagged_by(limit, boundary),
+            defects_before: defects.count() as u64,
             defects_after,
             nearest_defect: nearest.map(|d| limit - d),
             margin: self.margin,
@@ -276,25 +293,25 @@ impl Candidate {
 }
 
 /// What keeps a limit at T0 whatever the percentile; records that must be cleared come first, then escapes, then missing evidence.
-fn reason_to_stay(
-    evidence: &Evidence,
-    ordered: &Ordered,
+fn reason_to_stay<S: Ascending>(
+    facts: &Facts,
+    ordered: &Ordered<S>,
     margin: Option<f64>,
     options: &Options,
 ) -> Option<(Decision, Reason)> {
-    if evidence.unreadable_defects > 0 {
-        return Some((Decision::Blocked, Reason::UnreadableDefects { rows: evidence.unreadable_defects }));
+    if facts.unreadable_defects > 0 {
+        return Some((Decision::Blocked, Reason::UnreadableDefects { rows: facts.unreadable_defects }));
     }
-    let (pending, flagged) = (evidence.pending, evidence.flagged());
+    let (pending, flagged) = (facts.pending, facts.flagged);
     if pending as f64 > options.max_pending_share * flagged as f64 {
         return Some((Decision::Blocked, Reason::Pending { pending, flagged }));
     }
-    if !evidence.escapes.is_empty() {
-        return Some((Decision::Tighten, Reason::Escaped { defects: evidence.escapes.len() as u64 }));
+    if facts.escapes > 0 {
+        return Some((Decision::Tighten, Reason::Escaped { defects: facts.escapes }));
     }
-    let have = ordered.false_calls.len() as u64;
+    let have = ordered.false_calls.count() as u64;
     let need = options.needed_false_calls();
-    let defects = ordered.defects.len() as u64;
+    let defects = ordered.defects.count() as u64;
     let reason = if have == 0 {
         Reason::NoFalseCalls
     } else if have < need {
@@ -303,7 +320,7 @@ fn reason_to_stay(
         Reason::MissesSpendAll { defects, misses: options.misses }
     } else if margin.is_none() {
         Reason::NoSigma
-    } else if evidence.resolution_conflict {
+    } else if facts.resolution_conflict {
         Reason::ResolutionConflict
     } else {
         return None;

@@ -331,11 +331,17 @@ fn the_demo_writes_everything_it_names_and_repeats_itself() {
         assert!(said.out.contains("54 of 54 known defects stay flagged"), "{}", said.out);
         let names =
             ["records.csv", "limits.csv", "sweep.csv", "validation.csv", "rejects.csv", "report.html"];
-        names.map(|name| {
+        let mean = said.out.lines().find(|l| l.starts_with("mean ")).expect("the scores of the masks");
+        let mean_iou: f64 = mean.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+        assert!(mean_iou > 0.65, "{mean}");
+        let bonds = ["segmentation.html", "records.csv", "limits.csv", "report.html"]
+            .map(|name| std::fs::read_to_string(bench.path("aoi-demo/bonds").join(name)).expect(name));
+        let texts = names.map(|name| {
             let text = std::fs::read_to_string(bench.path("aoi-demo").join(name)).unwrap();
             assert!(said.out.contains(name) && !text.is_empty(), "{name}");
             text
-        })
+        });
+        (texts, bonds)
     };
     assert!(run() == run());
 }

@@ -38,7 +38,7 @@ def comparisons(options, aoi, bench):
     core = None
     for kind, rows, make in banks:
         bank = make()
-        core = core if core is not None else best_core(interpreter, bench, bank, options)
+        core = core if core is not None else best_core(interpreter, bank, options)
         # The slowest peers are measured where that takes seconds.
         names = ALL if kind != "clusters" or rows <= 100_000 else FEW
         found += searches(interpreter, bench, kind, bank, names, core, options)
@@ -74,18 +74,15 @@ def first_queries(interpreter, bank, count):
     return path
 
 
-def best_core(interpreter, bench, bank, options):
+def best_core(interpreter, bank, options):
     """The processor that OpenBLAS is best told about, by FAISS's time on the first bank."""
     queries = first_queries(interpreter, bank, max(options.queries))
-    exact = bank.with_name("exact.npy")
-    ours = Server([bench, "neighbours", bank, "--k", str(options.k), "--threads", str(options.threads)])
-    ours.ask(f"search {queries} {exact}")
-    ours.close()
+    found = bank.with_name("found.npy")
     seconds = {}
     for core in CORES:
         server = serve(interpreter, "faiss/flat", bank, core, options)
         server.ask("build")
-        seconds[core] = server.ask(f"tune {queries} {exact}")["seconds"]
+        seconds[core] = min(server.ask(f"search {queries} {found}")["seconds"] for _ in range(3))
         server.close()
     print("FAISS by OPENBLAS_CORETYPE:", {core or "unset": round(s, 4) for core, s in seconds.items()})
     return min(seconds, key=seconds.get)

@@ -64,7 +64,7 @@ impl Scalar for f32 {
 
     #[inline(always)]
     fn exp(self) -> Self {
-        kernel::exp::<false>(self)
+        kernel::exp::<false, 8>(self)
     }
 
     #[inline(always)]

@@ -1,6 +1,8 @@
 //! Records in, limits out: the files of the tolerance job.
 
 mod blocks;
+#[cfg(feature = "store")]
+mod follow;
 mod form;
 mod header;
 mod input;
@@ -22,6 +24,8 @@ mod validation;
 mod verdict;
 mod whole;
 
+#[cfg(feature = "store")]
+pub use follow::{Followed, Follower};
 pub use form::LimitForm;
 pub use input::{InputFile, digest_of};
 pub use limits::LimitsTable;

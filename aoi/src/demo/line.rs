@@ -6,8 +6,7 @@
 
 use std::io::{self, Write};
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use super::chance::Chance;
 
 /// How large a line to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +105,7 @@ struct Event {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn write_line(out: &mut dyn Write, options: &LineOptions) -> io::Result<()> {
-    let mut random = Chance(ChaCha8Rng::seed_from_u64(options.seed));
+    let mut random = Chance::new(options.seed);
     let kinds: Vec<usize> = (0..options.parts).map(|_| random.below(KINDS.len())).collect();
     let limits: Vec<(Option<i32>, Option<i32>)> = kinds
         .iter()
@@ -241,41 +240,6 @@ fn shares(weights: &[f64], total: usize) -> Vec<usize> {
     }
     counts.sort_by_key(|c| c.0);
     counts.into_iter().map(|c| c.1).collect()
-}
-
-/// The generator's draws.
-struct Chance(ChaCha8Rng);
-
-impl Chance {
-    /// Uniform in [0, 1).
-    fn unit(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Uniform in `0..n`.
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from((u128::from(self.0.next_u64()) * n as u128) >> 64).unwrap_or(0)
-    }
-
-    fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * (1.0 - self.unit()).ln()
-    }
-
-    /// `n` weights with a Pareto tail of index `tail`; a share `present` of them is not zero.
-    fn heavy_tailed(&mut self, n: usize, tail: f64, present: f64) -> Vec<f64> {
-        (0..n)
-            .map(|_| {
-                let weight = (1.0 - self.unit()).powf(-1.0 / tail).min(200.0);
-                if self.unit() < present { weight } else { 0.0 }
-            })
-            .collect()
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for i in (1..items.len()).rev() {
-            items.swap(i, self.below(i + 1));
-        }
-    }
 }
 
 #[cfg(test)]
