@@ -78,6 +78,19 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Training came to numbers that are none.
+    #[error(
+        "step {step}: the loss is {loss} and its gradient's norm {norm}; lower optimiser.rate or base_rate, or lengthen the warm-up, and \
+         resume from the last checkpoint or start again"
+    )]
+    Diverged {
+        /// The step, from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+        /// The norm of the gradient.
+        norm: f64,
+    },
     /// The progress callback asked to stop.
     #[error("cancelled after {done} of {total} images")]
     Cancelled {

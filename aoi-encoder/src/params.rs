@@ -34,7 +34,7 @@ pub struct Tensor {
     pub offset: usize,
     /// What it does.
     pub role: Role,
-    /// The block it belongs to; before and after the blocks there is none.
+    /// The block of the encoder it belongs to; none before and after the blocks, and in a decoder.
     pub block: Option<usize>,
 }
 
@@ -56,7 +56,7 @@ impl Tensor {
 }
 
 /// Every tensor of an encoder in storage order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
     tensors: Vec<Tensor>,
     by_name: HashMap<String, usize>,
@@ -70,7 +70,7 @@ impl Table {
     /// [`Error::Config`] when the configuration is not valid.
     pub fn new(config: &Config) -> Result<Self> {
         config.check()?;
-        let mut table = Self { tensors: Vec::new(), by_name: HashMap::new(), len: 0 };
+        let mut table = Self::default();
         let (d, p) = (config.width, config.patch);
         table.push(None, Role::Matrix, "patch.weight", &[d, config.channels, p, p])?;
         table.push(None, Role::Bias, "patch.bias", &[d])?;
@@ -82,36 +82,58 @@ impl Table {
             let rows = config.position_prefix() + config.grid.len();
             table.push(None, Role::Position, "positions", &[rows, d])?;
         }
-        for i in 0..config.depth {
-            let b = Some(i);
-            table.push(b, Role::Norm, "norm1.weight", &[d])?;
-            table.push(b, Role::Bias, "norm1.bias", &[d])?;
-            table.push(b, Role::Matrix, "attention.qkv.weight", &[3 * d, d])?;
-            if config.qkv_bias {
-                table.push(b, Role::Bias, "attention.qkv.bias", &[3 * d])?;
-            }
-            table.push(b, Role::Matrix, "attention.out.weight", &[d, d])?;
-            table.push(b, Role::Bias, "attention.out.bias", &[d])?;
-            if config.layer_scale {
-                table.push(b, Role::Scale, "scale1", &[d])?;
-            }
-            table.push(b, Role::Norm, "norm2.weight", &[d])?;
-            table.push(b, Role::Bias, "norm2.bias", &[d])?;
-            table.push(b, Role::Matrix, "mlp.in.weight", &[config.hidden_rows(), d])?;
-            table.push(b, Role::Bias, "mlp.in.bias", &[config.hidden_rows()])?;
-            table.push(b, Role::Matrix, "mlp.out.weight", &[d, config.hidden])?;
-            table.push(b, Role::Bias, "mlp.out.bias", &[d])?;
-            if config.layer_scale {
-                table.push(b, Role::Scale, "scale2", &[d])?;
-            }
-        }
+        table.push_blocks("", config)?;
         table.push(None, Role::Norm, "norm.weight", &[d])?;
         table.push(None, Role::Bias, "norm.bias", &[d])?;
         Ok(table)
     }
 
-    fn push(&mut self, block: Option<usize>, role: Role, name: &str, shape: &[usize]) -> Result<()> {
-        let name = block.map_or_else(|| name.to_owned(), |i| format!("block.{i}.{name}"));
+    /// Adds the blocks of `config`, `prefix` before every name.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the parameters cannot be counted.
+    pub(crate) fn push_blocks(&mut self, prefix: &str, config: &Config) -> Result<()> {
+        let d = config.width;
+        for i in 0..config.depth {
+            let mut push = |role, name: &str, shape: &[usize]| {
+                self.push(prefix.is_empty().then_some(i), role, &format!("{prefix}block.{i}.{name}"), shape)
+            };
+            push(Role::Norm, "norm1.weight", &[d])?;
+            push(Role::Bias, "norm1.bias", &[d])?;
+            push(Role::Matrix, "attention.qkv.weight", &[3 * d, d])?;
+            if config.qkv_bias {
+                push(Role::Bias, "attention.qkv.bias", &[3 * d])?;
+            }
+            push(Role::Matrix, "attention.out.weight", &[d, d])?;
+            push(Role::Bias, "attention.out.bias", &[d])?;
+            if config.layer_scale {
+                push(Role::Scale, "scale1", &[d])?;
+            }
+            push(Role::Norm, "norm2.weight", &[d])?;
+            push(Role::Bias, "norm2.bias", &[d])?;
+            push(Role::Matrix, "mlp.in.weight", &[config.hidden_rows(), d])?;
+            push(Role::Bias, "mlp.in.bias", &[config.hidden_rows()])?;
+            push(Role::Matrix, "mlp.out.weight", &[d, config.hidden])?;
+            push(Role::Bias, "mlp.out.bias", &[d])?;
+            if config.layer_scale {
+                push(Role::Scale, "scale2", &[d])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds one tensor behind the others.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the parameters cannot be counted.
+    pub(crate) fn push(
+        &mut self,
+        block: Option<usize>,
+        role: Role,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<()> {
+        let name = name.to_owned();
         let offset = self.len;
         self.len = shape
             .iter()
@@ -165,6 +187,18 @@ impl<T: Copy + Default> Params<T> {
     pub fn zeros(table: Arc<Table>) -> Self {
         let values = vec![T::default(); table.len()];
         Self { table, values }
+    }
+
+    /// `values` laid out by `table`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when their number is not the table's.
+    pub fn new(table: Arc<Table>, values: Vec<T>) -> Result<Self> {
+        if values.len() == table.len() {
+            return Ok(Self { table, values });
+        }
+        let expected = format!("[{}]", table.len());
+        Err(Error::Shape { what: "parameters", expected, found: vec![values.len()] })
     }
 
     /// The table both sides share.

@@ -125,7 +125,7 @@ fn taps(m: usize, n: usize, resampling: Resampling) -> Vec<Vec<(usize, f64)>> {
 ///
 /// # Source
 /// He et al. 2021 (MAE), the published code's 2-D table.
-fn sin_cos(grid: Grid, d: usize) -> Vec<f64> {
+pub(crate) fn sin_cos(grid: Grid, d: usize) -> Vec<f64> {
     let quarter = d / 4;
     let frequency = |k: usize| 10_000_f64.powf(-(k as f64) / quarter as f64);
     let mut table = Vec::with_capacity(grid.len() * d);

@@ -16,6 +16,8 @@ mod tests;
 pub(crate) use buffer::{Buffer, stride};
 pub(crate) use panel::{Epilogue, Layout, Packed, Tile, multiply_panel};
 pub(crate) use rows::{add_block, layer_norm, softmax_columns, softmax_rows, swiglu};
+#[cfg(feature = "training")]
+pub(crate) use rows::{erf, exp, with};
 pub(crate) use tiles::{BLOCK, SIDE, Session, TileColumns, TileRows};
 
 /// The instructions to use.

@@ -127,21 +127,26 @@ fn gelu_row<const FUSED: bool>(x: &mut [f32]) {
     }
 }
 
-/// `x / 2 (1 + erf(x / sqrt 2))`, erf(z) = z P(z^2) / Q(z^2) on |z| <= 4 and constant beyond, where it is one up to 1.6e-8.
+/// `x / 2 (1 + erf(x / sqrt 2))`.
+#[inline(always)]
+fn gelu_of<const FUSED: bool>(x: f32) -> f32 {
+    let half = 0.5 * x;
+    mul_add::<FUSED>(half, erf::<FUSED>(x * std::f32::consts::FRAC_1_SQRT_2), half)
+}
+
+/// The error function: z P(z^2) / Q(z^2) on |z| <= 4 and constant beyond, where it is one up to 1.6e-8.
 ///
 /// P and Q were fitted for this crate by weighted least squares at Chebyshev nodes; the fit is off by 2.2e-8 before rounding.
 #[inline(always)]
-fn gelu_of<const FUSED: bool>(x: f32) -> f32 {
+pub(crate) fn erf<const FUSED: bool>(z: f32) -> f32 {
     #[expect(clippy::approx_constant, reason = "a fitted coefficient near 2 / sqrt(pi), not that number")]
     const P: [f32; 6] =
         [1.128_379, 0.196_246_97, 5.346_720_4e-2, 4.003_553_6e-3, 2.880_382_4e-4, 1.974_832_7e-6];
     const Q: [f32; 6] = [1.0, 0.507_250_5, 0.116_475_59, 1.544_424_4e-2, 1.216_335_2e-3, 3.748_072e-5];
-    let z = (x * std::f32::consts::FRAC_1_SQRT_2).clamp(-4.0, 4.0);
+    let z = z.clamp(-4.0, 4.0);
     let t = z * z;
     let polynomial = |c: &[f32; 6]| c.iter().rev().fold(0.0, |sum, &c| mul_add::<FUSED>(sum, t, c));
-    let erf = z * polynomial(&P) / polynomial(&Q);
-    let half = 0.5 * x;
-    mul_add::<FUSED>(half, erf, half)
+    z * polynomial(&P) / polynomial(&Q)
 }
 
 /// What becomes of a block of sums: `out = sums + bias`, `out += sums + bias`, or `out = gelu(sums + bias)`, row by row.
@@ -278,7 +283,7 @@ fn softmax<const FUSED: bool, const N: usize>(panel: &mut [f32], sums: &mut [f32
 /// x = n ln 2 + r with |r| <= ln 2 / 2: adding 1.5 * 2^23 rounds x / ln 2 to the integer n and leaves it in the low bits, which
 /// shifted into the exponent are 2^n. exp(r) is its Taylor polynomial of so many terms: within 2e-7 of itself for 8, 4e-5 for 5.
 #[inline(always)]
-fn exp<const FUSED: bool, const TERMS: usize>(x: f32) -> f32 {
+pub(crate) fn exp<const FUSED: bool, const TERMS: usize>(x: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0;
     // ln 2 = HIGH + LOW, HIGH with few enough digits that n * HIGH is exact.
     const HIGH: f32 = 0.693_359_4;

@@ -1,13 +1,13 @@
 //! Our own format: safetensors with the names of the table and the configuration in the metadata.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use super::config_json;
+use crate::whole::write_whole;
 use crate::{Config, Error, Params, Result};
 
 /// Metadata key that holds the configuration as JSON.
@@ -40,11 +40,7 @@ pub(crate) fn write_tensors<'a>(
         .collect::<Result<_, _>>()
         .map_err(failed)?;
     let bytes = safetensors::serialize(views, metadata).map_err(failed)?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(path))?;
-    file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(path))?;
-    file.persist(path).map_err(|e| Error::io(path)(e.error))?;
-    Ok(())
+    write_whole(path, &bytes)
 }
 
 #[cfg(target_endian = "big")]

@@ -1,0 +1,87 @@
+//! Blocks one after the other.
+
+use super::Scalar;
+use super::block::{Block, Kept, Scratch};
+use super::scalar::fit;
+use crate::{Config, Table};
+
+/// All blocks of an encoder or a decoder, without the norm behind them.
+#[derive(Debug, Clone)]
+pub(crate) struct Stack {
+    blocks: Vec<Block>,
+}
+
+/// What the forward pass leaves for the backward; used again for the next images.
+#[derive(Debug)]
+pub(crate) struct Tape<T> {
+    /// Every block's input, and the last one's output, \[b * t, d\] each.
+    states: Vec<Vec<T>>,
+    /// One a block, or a single one that each block fills again in the backward.
+    kept: Vec<Kept<T>>,
+    scratch: Scratch<T>,
+    recompute: bool,
+}
+
+impl<T: Scalar> Tape<T> {
+    /// A tape; with `recompute` it keeps only every block's input, for a third more work.
+    pub(crate) fn new(recompute: bool) -> Self {
+        Self { states: Vec::new(), kept: Vec::new(), scratch: Scratch::default(), recompute }
+    }
+
+    /// The tokens behind the last block.
+    pub(crate) fn last(&self) -> &[T] {
+        self.states.last().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Stack {
+    /// The blocks whose tensors start with `prefix` and `block.<i>`.
+    pub(crate) fn new(table: &Table, prefix: &str, config: &Config) -> Self {
+        let block = |i| Block::new(table, &format!("{prefix}block.{i}"), config);
+        Self { blocks: (0..config.depth).map(block).collect() }
+    }
+
+    /// Takes the tokens through every block, onto the tape.
+    ///
+    /// # Shapes
+    /// `x` \[b * t, d\].
+    pub(crate) fn forward<T: Scalar>(&self, p: &[T], tokens: usize, x: &[T], tape: &mut Tape<T>) {
+        let depth = self.blocks.len();
+        tape.states.resize_with(depth + 1, Vec::new);
+        tape.kept.resize_with(if tape.recompute { 1 } else { depth }, Kept::default);
+        fit(&mut tape.states[0], x.len()).copy_from_slice(x);
+        for (i, block) in self.blocks.iter().enumerate() {
+            let [before, after] = &mut tape.states[i..i + 2] else { unreachable!("depth + 1 states") };
+            let after = fit(after, x.len());
+            after.copy_from_slice(before);
+            let kept = if tape.recompute { 0 } else { i };
+            block.forward(p, tokens, after, &mut tape.kept[kept], &mut tape.scratch);
+        }
+    }
+
+    /// From the gradient behind the last block to that before the first.
+    ///
+    /// # Shapes
+    /// `dx` \[b * t, d\], in place.
+    pub(crate) fn backward<T: Scalar>(
+        &self,
+        (p, g): (&[T], &mut [T]),
+        tokens: usize,
+        tape: &mut Tape<T>,
+        dx: &mut [T],
+    ) {
+        let Tape { states, kept, scratch, recompute } = tape;
+        for (i, block) in self.blocks.iter().enumerate().rev() {
+            let kept = if *recompute {
+                // The output lands in the state behind the block, which nobody reads any more.
+                let [before, after] = &mut states[i..i + 2] else { unreachable!("depth + 1 states") };
+                after.copy_from_slice(before);
+                block.forward(p, tokens, after, &mut kept[0], scratch);
+                &kept[0]
+            } else {
+                &kept[i]
+            };
+            block.backward((p, &mut *g), tokens, (&states[i], kept), dx, scratch);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Everything about a run that is settled before its first step.
+
+use ndarray::{Array3, ArrayRef3};
+
+use super::pictures::Pictures;
+use super::{Augmentation, Job, PretrainConfig};
+use crate::chance::{Chance, Purpose};
+use crate::images::Normalisation;
+use crate::mae::{Decoder, Mae, Mask};
+use crate::optimise::Schedule;
+use crate::{Error, Result};
+
+/// What stays the same during a run.
+pub(super) struct Plan {
+    pub(super) config: PretrainConfig,
+    pub(super) mae: Mae,
+    pub(super) pictures: Pictures,
+    pub(super) normalisation: Normalisation,
+    pub(super) schedule: Schedule,
+    pub(super) batch: usize,
+    pub(super) steps_per_epoch: u64,
+}
+
+impl Plan {
+    /// Reads the configuration, opens the pictures, and settles what either leaves open.
+    ///
+    /// # Errors
+    /// As [`super::pretrain`].
+    pub(super) fn new(job: &Job, started: bool) -> Result<Self> {
+        let stored = job.run.join("config.toml");
+        let stored_config = if started {
+            let text = std::fs::read_to_string(&stored).map_err(Error::io(&stored))?;
+            Some(PretrainConfig::parse(&text, &stored)?)
+        } else {
+            None
+        };
+        let given = job.config.clone().or_else(|| stored_config.clone()).unwrap_or_default();
+        given.check()?;
+        let mut pictures =
+            Pictures::open(&job.images, given.images.held_out, given.seed, given.images.cache_mib)?;
+        let encoder = given.encoder.architecture(pictures.channels())?;
+        pictures.set_channels(encoder.channels);
+        let decoder =
+            given.decoder.unwrap_or(Decoder { width: encoder.width, depth: 2, heads: encoder.heads });
+        let mae = Mae::new(&encoder, decoder, given.masking.normalised_targets)?;
+        Mask::shown(encoder.grid.len(), given.masking.ratio)?;
+        let normalisation = match (&given.images.mean, &given.images.std) {
+            (Some(mean), Some(std)) => Normalisation::new(encoder.channels, Some(mean), Some(std))?,
+            (mean, std) => {
+                let found = pictures.moments()?;
+                let (mean, std) = (mean.as_ref().unwrap_or(&found.mean), std.as_ref().unwrap_or(&found.std));
+                Normalisation::new(encoder.channels, Some(mean), Some(std))?
+            }
+        };
+        let mut config = given;
+        config.encoder.channels = Some(encoder.channels);
+        config.encoder.size = Some([encoder.grid.rows * encoder.patch, encoder.grid.columns * encoder.patch]);
+        config.decoder = Some(decoder);
+        config.images.mean = Some(normalisation.mean.clone());
+        config.images.std = Some(normalisation.std.clone());
+        let batch = config.run.batch.min(pictures.training.len());
+        let steps_per_epoch = (pictures.training.len() / batch) as u64;
+        let steps = config.run.epochs.saturating_mul(steps_per_epoch);
+        let warm_up = (config.optimiser.warm_up_epochs.saturating_mul(steps_per_epoch)).min(steps / 2);
+        let peak = config.optimiser.rate.unwrap_or(config.optimiser.base_rate * batch as f64 / 256.0);
+        let schedule = Schedule { peak, last: config.optimiser.last_rate, warm_up, steps };
+        schedule.check()?;
+        if let Some(stored_config) = stored_config.filter(|s| *s != config) {
+            let (old, new) = (stored_config.to_toml()?, config.to_toml()?);
+            let differing: Vec<&str> = new.lines().filter(|line| !old.lines().any(|l| l == *line)).collect();
+            return Err(Error::Format {
+                path: stored,
+                expected: "the configuration that the run was started with",
+                found: format!("another one: {}", differing.join("; ")),
+            });
+        }
+        Ok(Self { config, mae, pictures, normalisation, schedule, batch, steps_per_epoch })
+    }
+
+    /// Picture `index`, varied by `augmentation`, normalised.
+    pub(super) fn image(
+        &self,
+        index: usize,
+        augmentation: &Augmentation,
+        chance: &mut Chance,
+    ) -> Result<Array3<f32>> {
+        let config = self.mae.config();
+        let size = (config.grid.rows * config.patch, config.grid.columns * config.patch);
+        let picture = self.pictures.get(index)?;
+        let picture: &ArrayRef3<f32> = &picture;
+        let mut image = augmentation.apply(picture, size, chance)?;
+        self.normalisation.apply(&mut image)?;
+        Ok(image)
+    }
+
+    /// A held-out picture as it is, and its mask, the same in every validation.
+    pub(super) fn held_out(&self, place: usize) -> Result<(Array3<f32>, Mask)> {
+        let (seed, place_key) = (self.config.seed, [u64::MAX, place as u64]);
+        let mut unused = Chance::new(seed, Purpose::Augmentation, place_key);
+        let image = self.image(self.pictures.held_out[place], &Augmentation::none(), &mut unused)?;
+        let mask = Mask::draw(self.mae.config().grid.len(), self.config.masking.ratio, seed, place_key)?;
+        Ok((image, mask))
+    }
+}
