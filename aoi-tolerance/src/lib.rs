@@ -25,12 +25,14 @@
 //! [`validate`](mod@validate) holds defects back. [`percentile`] and [`binomial`] are the mathematics.
 
 pub mod binomial;
+mod candidate;
 pub mod certificate;
 pub mod collect;
 mod error;
 pub mod evidence;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod joint;
 pub mod limit;
 pub mod margin;
 pub mod optimise;
@@ -39,10 +41,12 @@ pub mod percentile;
 pub mod pool;
 pub mod population;
 pub mod proposal;
+pub mod quality;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod resolution;
+mod sample;
 pub mod simulate;
 mod threads;
 pub mod validate;

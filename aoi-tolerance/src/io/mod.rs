@@ -1,8 +1,10 @@
 //! Records in, limits out: the files of the tolerance job.
 
 mod blocks;
+mod cfx;
 mod form;
 mod header;
+mod held;
 mod input;
 mod layout;
 mod limits;
@@ -23,10 +25,11 @@ mod verdict;
 mod whole;
 
 pub use form::LimitForm;
+pub use held::held_csv;
 pub use input::{InputFile, digest_of};
 pub use limits::LimitsTable;
 pub use number::{NumberFault, parse_number, shortest};
-pub use read::{Progress, ReadObserver, ReadOptions, Records, read_records};
+pub use read::{Progress, ReadObserver, ReadOptions, Records, files_of, read_records};
 pub use reject::{Reject, RejectReason};
 pub use sweep::SweepTable;
 pub use tolerances::ToleranceTable;

@@ -7,6 +7,7 @@ use csv::{ByteRecord, StringRecord};
 
 use crate::collect::Collector;
 use crate::io::blocks::Block;
+use crate::io::cfx;
 use crate::io::layout::Layout;
 use crate::io::plain::{PlainRows, is_plain};
 use crate::io::reject::Reject;
@@ -45,7 +46,8 @@ struct OfFile {
 
 impl OfFile {
     fn new(layout: &Layout, reader: &RowReader<'_>) -> Self {
-        let repeated = Repeated::new(layout, reader.mapping(), reader.collector.options.boundary);
+        let boundary = reader.collector.options.boundary;
+        let repeated = if layout.is_cfx { None } else { Repeated::new(layout, reader.mapping(), boundary) };
         Self { file: layout.file, verdicts: layout.verdict.clone(), repeated }
     }
 
@@ -70,7 +72,9 @@ pub(crate) fn parse(queue: &Mutex<Receiver<Job>>, done: &Sender<Done>, mut reade
             old.finish(&mut reader, &mut words);
         }
         let Some(of_file) = &mut of_file else { break };
-        let rows = if is_plain(&block.bytes) {
+        let rows = if layout.is_cfx {
+            cfx::read_block(&mut reader, &mut of_file.verdicts, &layout, &block)
+        } else if is_plain(&block.bytes) {
             parse_plain_block(&mut reader, of_file, &layout, &block)
         } else {
             parse_block(&mut reader, of_file, &layout, &block)

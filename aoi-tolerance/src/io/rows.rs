@@ -60,6 +60,11 @@ impl<'s> RowReader<'s> {
         &self.shared.mapping
     }
 
+    /// What all files share.
+    pub(crate) fn shared(&self) -> &'s Shared {
+        self.shared
+    }
+
     /// Counts the rows of one file that repeated others.
     pub(crate) fn count_repeats(&mut self, verdicts: &mut VerdictReader, repeated: Repeated) {
         for passed in repeated.into_passed().filter(|p| p.repeats > 0) {
@@ -120,7 +125,8 @@ impl<'s> RowReader<'s> {
         }
     }
 
-    fn is_acknowledged(&self, layout: &Layout, record_id: &str, line: u64) -> bool {
+    /// Whether somebody has looked at this row.
+    pub(crate) fn is_acknowledged(&self, layout: &Layout, record_id: &str, line: u64) -> bool {
         let acknowledged = &self.shared.acknowledged;
         !acknowledged.is_empty()
             && (acknowledged.contains(record_id.trim())
@@ -297,11 +303,11 @@ impl<'s> RowReader<'s> {
         let kept = flagged || record.verdict.is_some_and(Verdict::is_fault);
         let text = |field: &'_ Field| field.text(fields).trim().to_owned();
         let mut names = if kept {
-            [&layout.record_id, &layout.defect_id, &layout.board, &layout.refdes].map(text)
+            [&layout.record_id, &layout.defect_id, &layout.board, &layout.refdes, &layout.reviewer].map(text)
         } else {
             Default::default()
         };
-        let [_, defect_id, board, refdes] = &mut names;
+        let [_, defect_id, board, refdes, _] = &mut names;
         if kept && layout.wide && defect_id.is_empty() && (board.is_empty() || refdes.is_empty()) {
             // The features of a wide row are those of one part: what one of them flags did not escape the others.
             *defect_id = format!("row {}:{}", row.source.file, row.source.line);
@@ -317,6 +323,7 @@ impl<'s> RowReader<'s> {
             defect_id: &names[1],
             board: &names[2],
             refdes: &names[3],
+            reviewer: &names[4],
             time,
             ..*record
         };

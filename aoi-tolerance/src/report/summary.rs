@@ -9,6 +9,7 @@ use crate::evidence::Evidence;
 use crate::options::Policy;
 use crate::population::Population;
 use crate::proposal::{Decision, Proposal};
+use crate::quality::Quality;
 use crate::record::Verdict;
 use crate::simulate::Totals;
 
@@ -29,6 +30,8 @@ pub(super) struct Summary {
     pub(super) rejected: Vec<(String, Count)>,
     pub(super) rejected_rows: Count,
     pub(super) warnings: Vec<String>,
+    /// What is odd about the verdicts.
+    pub(super) labels: Vec<String>,
 }
 
 /// What became of some of the limits.
@@ -49,6 +52,7 @@ impl Summary {
         proposals: &[Proposal],
         totals: &Totals,
         bounds: &Bounds,
+        labels: &Quality,
         context: &ReportContext,
     ) -> Self {
         let counts = &population.counts;
@@ -80,6 +84,7 @@ impl Summary {
             rejected: context.rejected.iter().map(|(reason, n)| (visible(reason), Count(*n))).collect(),
             rejected_rows: Count(context.rejected.iter().map(|(_, n)| n).sum()),
             warnings: warnings(population, proposals, bounds, conflicts, context),
+            labels: labels.findings(population).iter().map(|finding| visible(finding)).collect(),
         }
     }
 }
