@@ -5,6 +5,7 @@ use super::bound::Bounds;
 use super::format::{Change, Count, Number, counted};
 use super::name::visible;
 use super::table::is_finer;
+use crate::certificate::EscapeBound;
 use crate::evidence::Evidence;
 use crate::options::Policy;
 use crate::population::Population;
@@ -137,8 +138,19 @@ fn warnings(
             Number(first.old_limit),
         ));
     }
-    if bounds.no_evidence.0 > 0 {
-        let limits = counted(bounds.no_evidence.0, "limit moves", "limits move");
+    // With defects and yet without evidence: limits that were chosen together, for which no bound is known.
+    let unbounded = |p: &&Proposal| p.moves() && p.certificate.bound == EscapeBound::NoEvidence;
+    let together = proposals.iter().filter(unbounded).filter(|p| p.defects_before > 0).count() as u64;
+    if together > 0 {
+        warnings.push(format!(
+            "The limits were chosen together: every known defect keeps a flag, on one limit at least. No bound on what may escape is \
+             claimed for the {} on which defects are known.",
+            counted(together, "moved limit", "moved limits"),
+        ));
+    }
+    let alone = bounds.no_evidence.0.saturating_sub(together);
+    if alone > 0 {
+        let limits = counted(alone, "limit moves", "limits move");
         warnings
             .push(format!("{limits} without one confirmed defect: nothing bounds what they may let escape."));
     }

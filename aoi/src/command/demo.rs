@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use aoi::demo::line::{LineOptions, write_line};
 use aoi_tolerance::evidence::Evidence;
 use aoi_tolerance::io::{
-    LimitForm, LimitsTable, ReadOptions, SweepTable, digest_of, read_records, validation_csv, write_whole,
+    LimitForm, LimitsTable, ReadOptions, SweepTable, digest_of, held_csv, read_records, validation_csv,
+    write_whole,
 };
+use aoi_tolerance::joint::optimise_joint;
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;
 use aoi_tolerance::population::Limit;
@@ -17,10 +19,10 @@ use clap::Args;
 use super::outcome::{Failure, Outcome};
 use super::progress::Watcher;
 use super::tolerance::optimise::{created, report};
-use super::tolerance::print_optimised;
+use super::tolerance::{print_joint, print_optimised};
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  aoi demo\n  aoi demo --out /tmp/line --quick")]
+#[command(after_help = "Examples:\n  aoi demo\n  aoi demo --out /tmp/line --quick\n  aoi demo --features 3")]
 pub(crate) struct Arguments {
     /// Folder for everything the demo writes
     #[arg(long, value_name = "DIR", default_value = "aoi-demo")]
@@ -28,6 +30,9 @@ pub(crate) struct Arguments {
     /// A line a tenth as large
     #[arg(long)]
     quick: bool,
+    /// Features measured on each part, 1 to 5; with more than one the limits are chosen together
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    features: u8,
     /// Seed of the generated line
     #[arg(long, default_value_t = 7)]
     seed: u64,
@@ -42,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         .map_err(|e| Failure::Other(format!("{}: cannot be made: {e}", folder.display())))?;
     let path = |name: &str| folder.join(name);
     let line = if arguments.quick { LineOptions::quick() } else { LineOptions::default() };
-    let line = LineOptions { seed: arguments.seed, ..line };
+    let line = LineOptions { seed: arguments.seed, features: arguments.features.into(), ..line };
 
     println!("A generated line: {} parts, their reviewed flags of half a year.", line.parts);
     write_whole(&path("records.csv"), |out| write_line(out, &line))?;
@@ -55,7 +60,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     watcher.finish()?;
     let limits = &records.population.limits;
     let evidence: Vec<Evidence> = limits.iter().map(Limit::evidence).collect();
-    let proposals = optimise(&evidence, &options)?;
+    let joint =
+        if arguments.features > 1 { Some(optimise_joint(&records.population, &options)?) } else { None };
+    let proposals = match &joint {
+        Some(joint) => joint.proposals.clone(),
+        None => optimise(&evidence, &options)?,
+    };
     let digest = digest_of(&records.inputs);
     let table = LimitsTable {
         limits,
@@ -65,6 +75,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         form: LimitForm::Absolute,
     };
     write_whole(&path("limits.csv"), |out| table.csv(out))?;
+    if let Some(joint) = &joint {
+        write_whole(&path("held.csv"), |out| held_csv(out, joint, limits, &[path("records.csv")]))?;
+    }
     let percentiles: Vec<f64> = (50..=100).map(f64::from).collect();
     write_whole(&path("sweep.csv"), |out| {
         let mut table = SweepTable::new(out, limits)?;
@@ -84,6 +97,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 
     println!("New limits at percentile {}, policy guarded:\n", options.percentile);
     print_optimised(&records, &proposals);
+    if let Some(joint) = &joint {
+        print_joint(joint);
+    }
     let (held_back, flagged) = validation.totals();
     if let Some((recall, lower)) = recall(flagged, held_back, options.delta)? {
         println!(
@@ -91,14 +107,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         );
     }
     println!("\nWritten to {}:", folder.display());
-    for (name, what) in [
+    let held = joint.is_some().then_some(("held.csv", "which limit holds each known defect"));
+    let written = [
         ("report.html", "the report: open it in a browser, print it to PDF"),
         ("limits.csv", "the new limits"),
         ("sweep.csv", "what every percentile from 50 to 100 would do"),
         ("validation.csv", "what was held back and found"),
         ("rejects.csv", "rows not used, with the reason"),
         ("records.csv", "the generated records: try aoi tolerance on them"),
-    ] {
+    ];
+    for (name, what) in written.into_iter().chain(held) {
         println!("  {name:<15} {what}");
     }
     Ok(Outcome::Done)
