@@ -6,10 +6,14 @@
 
 pub mod ceilings;
 mod error;
+pub mod features;
 pub mod flagged;
 pub mod generate;
 pub mod in_memory;
+pub mod live;
+pub mod live_store;
 pub mod machine;
+pub mod neighbours;
 pub mod quoted;
 pub mod record;
 pub mod report;

@@ -6,11 +6,16 @@ use std::process::ExitCode;
 
 use aoi_bench::Error;
 use aoi_bench::ceilings::{Ceilings, Effort, measure};
+use aoi_bench::features::{self, FeaturesOptions};
 use aoi_bench::flagged::{Flagged, FlaggedOptions};
 use aoi_bench::generate::{RecordsOptions, write_records};
 use aoi_bench::in_memory;
+use aoi_bench::live::StreamOptions;
+use aoi_bench::live_store;
 use aoi_bench::machine::Machine;
+use aoi_bench::neighbours::Server;
 use aoi_bench::{quoted, report};
+use aoi_retrieval::{CompactCopy, Metric};
 use aoi_tolerance::options::Options;
 use clap::{Parser, Subcommand};
 
@@ -48,6 +53,41 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         limits: Option<PathBuf>,
     },
+    /// Time a stream into memory, onto the disk and back after a restart; prints a comparison as JSON
+    Live {
+        /// Records
+        #[arg(long, default_value_t = 10_000_000)]
+        records: usize,
+        /// Limits that they are spread over
+        #[arg(long, default_value_t = 1_000)]
+        limits: usize,
+        /// Share of values that the limits flag
+        #[arg(long, default_value_t = 0.015)]
+        flagged: f64,
+        /// Rounds
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+        /// Folder in which stores are made and removed
+        #[arg(long, default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Search a bank in memory: one request a line, one JSON answer a line
+    Neighbours {
+        /// Bank: f32 [n, d]
+        bank: PathBuf,
+        /// Neighbours per query
+        #[arg(long, default_value_t = 30)]
+        k: usize,
+        /// cosine, inner-product or l2
+        #[arg(long, default_value_t = Metric::InnerProduct)]
+        metric: Metric,
+        /// Threads
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Scan the f32 rows only
+        #[arg(long)]
+        no_copy: bool,
+    },
     /// Turn results into Markdown and plots
     Report {
         /// Folder of results
@@ -80,6 +120,24 @@ enum Generate {
         #[arg(long, default_value_t = RecordsOptions::default().seed)]
         seed: u64,
         /// The file
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Features around centres, as bank.npy and queries.npy
+    Features {
+        /// Rows of the bank
+        #[arg(long, default_value_t = FeaturesOptions::default().rows)]
+        rows: usize,
+        /// Queries
+        #[arg(long, default_value_t = FeaturesOptions::default().queries)]
+        queries: usize,
+        /// Numbers per row
+        #[arg(long, default_value_t = FeaturesOptions::default().width)]
+        width: usize,
+        /// Decides everything else
+        #[arg(long, default_value_t = FeaturesOptions::default().seed)]
+        seed: u64,
+        /// The folder
         #[arg(long)]
         out: PathBuf,
     },
@@ -121,6 +179,17 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Generate(Generate::Flagged { values, limits, seed, out }) => {
             Flagged::draw(&FlaggedOptions { values, limits, seed }).write(&out)?;
         }
+        Command::Generate(Generate::Features { rows, queries, width, seed, out }) => {
+            std::fs::create_dir_all(&out).map_err(|source| Error::File { path: out.clone(), source })?;
+            let (bank, asked) = features::draw(&FeaturesOptions { rows, queries, width, seed });
+            features::write(&bank, &out.join("bank.npy"))?;
+            features::write(&asked, &out.join("queries.npy"))?;
+        }
+        Command::Neighbours { bank, k, metric, threads, no_copy } => {
+            let copy = if no_copy { CompactCopy::Never } else { CompactCopy::Auto };
+            let server = Server { bank: features::read(&bank)?, metric, k, threads, copy };
+            server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
+        }
         Command::Ceilings { results } => ceilings(results.as_deref())?,
         Command::Machine => print_json(&describe()),
         Command::InMemory { folder, threads, rounds, limits } => {
@@ -133,6 +202,15 @@ fn run(command: Command) -> Result<ExitCode, Error> {
                     write(path, &lines.collect::<String>())?;
                 }
                 println!("{}", serde_json::to_string(&round.seconds).unwrap_or_default());
+            }
+        }
+        Command::Live { records, limits, flagged, rounds, folder } => {
+            for round in 0..rounds {
+                let options = StreamOptions { records, limits, flagged, ..StreamOptions::default() };
+                let store = folder.join(format!("live-store-{}-{round}", std::process::id()));
+                let seconds = live_store::round(&options, &store);
+                std::fs::remove_dir_all(&store).map_err(|source| Error::File { path: store, source })?;
+                println!("{}", serde_json::to_string(&seconds?).unwrap_or_default());
             }
         }
         Command::Report { results, out } => report::write(&results, out.as_deref().unwrap_or(&results))?,

@@ -48,13 +48,13 @@ mod workspace;
 pub use config::{Config, Feedforward, Grid, Positions, PrefixPositions, Resampling};
 pub use embed::{EmbedOptions, Embeddings, Progress, Tiling, embed, embed_array, embed_folder};
 pub use error::{Error, Result};
-pub use kernel::Instructions;
+pub use kernel::{Instructions, Precision};
 pub use ndarray;
 pub use npy::read_npy;
 pub use params::{Params, Role, Table, Tensor};
 pub use positions::PositionTable;
 pub use preset::preset_names;
-pub use vit::{Encoder, Features};
+pub use vit::{Encoder, EncoderOptions, Features};
 pub use workspace::Workspace;
 
 /// Checks the shape \[b, c, height, width\] of a batch of images and returns their grid of patches.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayRef4};
 
-use crate::kernel::{Buffer, Instructions, stride};
+use crate::kernel::{Arithmetic, Buffer, Instructions, Precision, stride};
 use crate::layers::block::{Block, Scratch};
 use crate::layers::norm::Norm;
 use crate::layers::patch::PatchProjection;
@@ -36,7 +36,7 @@ use crate::{Config, Error, Grid, Params, PositionTable, Result, images_grid};
 #[derive(Debug)]
 pub struct Encoder {
     config: Config,
-    instructions: Instructions,
+    arithmetic: Arithmetic,
     patch: PatchProjection,
     blocks: Vec<Block>,
     norm: Norm,
@@ -44,6 +44,21 @@ pub struct Encoder {
     prefix: Vec<f32>,
     /// Rows of the learned positions; which of two encoders a table belongs to is told by this pointer.
     positions: Arc<Vec<f64>>,
+}
+
+/// How an encoder computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncoderOptions {
+    /// The numbers that products are made of.
+    pub precision: Precision,
+    /// The instructions to use; the best of this processor unless chosen otherwise.
+    pub instructions: Instructions,
+}
+
+impl Default for EncoderOptions {
+    fn default() -> Self {
+        Self { precision: Precision::default(), instructions: Instructions::best() }
+    }
 }
 
 /// What the encoder says of a batch of images; everything is after the final norm.
@@ -66,18 +81,16 @@ impl Encoder {
     /// [`Error::Config`] for an impossible architecture, [`Error::Shape`] when the parameters are those of another one,
     /// [`Error::NotFinite`] when one is NaN or infinite.
     pub fn new(config: &Config, params: &Params<f32>) -> Result<Self> {
-        Self::with_instructions(config, params, Instructions::best())
+        Self::with_options(config, params, &EncoderOptions::default())
     }
 
-    /// As [`Encoder::new`], for chosen instructions.
+    /// As [`Encoder::new`], for a chosen precision and chosen instructions.
     ///
     /// # Errors
     /// As [`Encoder::new`], and [`Error::Config`] when this processor lacks the instructions.
-    pub fn with_instructions(
-        config: &Config,
-        params: &Params<f32>,
-        instructions: Instructions,
-    ) -> Result<Self> {
+    pub fn with_options(config: &Config, params: &Params<f32>, options: &EncoderOptions) -> Result<Self> {
+        let EncoderOptions { precision, instructions } = *options;
+        let arithmetic = Arithmetic { instructions, precision };
         params.check_table(config)?;
         params.check_finite()?;
         if !instructions.is_available() {
@@ -87,9 +100,9 @@ impl Encoder {
         let prefix = [params.get("class_token"), params.get("register_tokens")].concat();
         Ok(Self {
             config: config.clone(),
-            instructions,
-            patch: PatchProjection::new(config, params),
-            blocks: (0..config.depth).map(|index| Block::new(config, params, index)).collect(),
+            arithmetic,
+            patch: PatchProjection::new(arithmetic, config, params),
+            blocks: (0..config.depth).map(|index| Block::new(arithmetic, config, params, index)).collect(),
             norm: Norm::new(params, "norm", config.norm_epsilon),
             prefix,
             positions: Arc::new(params.get("positions").iter().map(|&p| f64::from(p)).collect()),
@@ -103,7 +116,12 @@ impl Encoder {
 
     /// The instructions it runs on.
     pub fn instructions(&self) -> Instructions {
-        self.instructions
+        self.arithmetic.instructions
+    }
+
+    /// The numbers that its products are made of.
+    pub fn precision(&self) -> Precision {
+        self.arithmetic.precision
     }
 
     /// Encodes normalised images; `blocks` asks for intermediate blocks, numbered from 0.
@@ -205,7 +223,7 @@ impl Encoder {
         for (image, mut out) in x.chunks_exact(t * stride_d).zip(out.outer_iter_mut()) {
             let rows = &image[range.start * stride_d..range.end * stride_d];
             let out = out.as_slice_mut().expect("our own arrays are contiguous");
-            self.norm.forward(self.instructions, (rows, stride_d), (out, d));
+            self.norm.forward(self.instructions(), (rows, stride_d), (out, d));
         }
     }
 
@@ -215,7 +233,7 @@ impl Encoder {
         for (image, mut out) in x.chunks_exact(t * stride_d).zip(out.outer_iter_mut()) {
             let out = out.as_slice_mut().expect("our own arrays are contiguous");
             let d = out.len();
-            self.norm.forward(self.instructions, (&image[..stride_d], stride_d), (out, d));
+            self.norm.forward(self.instructions(), (&image[..stride_d], stride_d), (out, d));
         }
     }
 }
@@ -282,7 +300,7 @@ impl Run<'_> {
         (x, next): (&mut [f32], &mut [f32]),
         scratch: &mut Scratch,
     ) {
-        let Encoder { config, instructions, blocks, .. } = self.encoder;
+        let Encoder { config, arithmetic, blocks, .. } = self.encoder;
         let (stride_d, stride_qkv) = (stride(config.width), stride(3 * config.width));
         let mut row = rows.start;
         while row < rows.end {
@@ -297,12 +315,12 @@ impl Run<'_> {
                 Some(index) => {
                     let qkv =
                         &current[image * self.tokens * stride_qkv..(image + 1) * self.tokens * stride_qkv];
-                    blocks[index].finish(*instructions, (qkv, self.tokens), (first, n), scratch, x);
+                    blocks[index].finish(*arithmetic, (qkv, self.tokens), (first, n), scratch, x);
                 }
             }
             if let Some(block) = blocks.get(done.map_or(0, |index| index + 1)) {
                 let qkv = &mut next[offset * stride_qkv..(offset + n) * stride_qkv];
-                block.begin(*instructions, n, x, scratch, qkv);
+                block.begin(*arithmetic, n, x, scratch, qkv);
             }
             row += n;
         }
@@ -311,7 +329,7 @@ impl Run<'_> {
     /// The first tokens `first..` of an image: prefix tokens and projected patches, positions added.
     #[expect(clippy::cast_possible_truncation, reason = "positions are rounded to f32")]
     fn embed(&self, image: usize, first: usize, scratch: &mut Scratch, x: &mut [f32]) {
-        let Encoder { config, instructions, patch, prefix, .. } = self.encoder;
+        let Encoder { config, arithmetic, patch, prefix, .. } = self.encoder;
         let (d, stride_d) = (config.width, stride(config.width));
         let area = config.channels * self.grid.len() * config.patch.pow(2);
         let pixels = &self.images[image * area..(image + 1) * area];
@@ -329,7 +347,8 @@ impl Run<'_> {
             return;
         }
         let start = first + from_prefix - config.prefix();
-        patch.forward(*instructions, (pixels, self.grid), (start, n), &mut scratch.hidden, patches);
+        let buffers = (&mut *scratch.hidden, &mut scratch.rows);
+        patch.forward(*arithmetic, (pixels, self.grid), (start, n), buffers, patches);
         for (row, position) in
             patches.chunks_exact_mut(stride_d).zip(self.positions.patches[start * d..].chunks_exact(d))
         {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aoi_encoder::ndarray::{Array3, Array4, ArrayD, Axis, IxDyn, s};
 use aoi_encoder::weights::{LoadOptions, Weights, load};
-use aoi_encoder::{Encoder, Instructions, Workspace, reference};
+use aoi_encoder::{Encoder, EncoderOptions, Instructions, Workspace, reference};
 use safetensors::SafeTensors;
 
 fn cases() -> Vec<PathBuf> {
@@ -86,7 +86,8 @@ fn the_fast_path_gives_it_too_on_every_instruction_set() {
         let images: Array4<f32> = expected["images"].clone().into_dimensionality().unwrap();
         let blocks: Vec<usize> = (0..config.depth).rev().collect();
         for instructions in Instructions::ALL.into_iter().filter(|i| i.is_available()) {
-            let encoder = Encoder::with_instructions(&config, &params, instructions).unwrap();
+            let options = EncoderOptions { instructions, ..EncoderOptions::default() };
+            let encoder = Encoder::with_options(&config, &params, &options).unwrap();
             let features = encoder.forward(&images, &blocks, &mut Workspace::new(2).unwrap()).unwrap();
             let mut named = BTreeMap::from([
                 ("cls".to_owned(), features.class.into_dyn()),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aoi_encoder::ndarray::{Array4, Axis, s};
 use aoi_encoder::{
-    Config, Encoder, Error, Features, Feedforward, Grid, Instructions, Params, Positions, PrefixPositions,
-    Resampling, Role, Table, Workspace, reference,
+    Config, Encoder, EncoderOptions, Error, Features, Feedforward, Grid, Instructions, Params, Positions,
+    Precision, PrefixPositions, Resampling, Role, Table, Workspace, reference,
 };
 use aoi_testing::{Seeded, for_each_case};
 use proptest::prelude::*;
@@ -48,6 +48,10 @@ fn small() -> Config {
     }
 }
 
+fn with(config: &Config, params: &Params<f32>, instructions: Instructions, precision: Precision) -> Encoder {
+    Encoder::with_options(config, params, &EncoderOptions { precision, instructions }).unwrap()
+}
+
 fn bits(features: &Features) -> Vec<u32> {
     let Features { class, registers, patches, blocks } = features;
     let all = class.iter().chain(registers).chain(patches).chain(blocks.iter().flatten());
@@ -56,7 +60,7 @@ fn bits(features: &Features) -> Vec<u32> {
 
 /// Largest difference to the reference, over the largest entry of the same output.
 fn error(config: &Config, params: &Params<f32>, images: &Array4<f32>, instructions: Instructions) -> f64 {
-    let encoder = Encoder::with_instructions(config, params, instructions).unwrap();
+    let encoder = with(config, params, instructions, Precision::F32);
     let blocks: Vec<usize> = (0..config.depth).collect();
     let features = encoder.forward(images, &blocks, &mut Workspace::new(2).unwrap()).unwrap();
     let exact = reference::forward(config, &params.to_f64(), &images.mapv(f64::from)).unwrap();

@@ -2,6 +2,7 @@
 
 mod file;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, Axis, s};
@@ -41,6 +42,7 @@ pub struct Bank {
     labels: Labels,
     classes: Vec<String>,
     images: Vec<BankImage>,
+    attributes: BTreeMap<String, String>,
 }
 
 impl Bank {
@@ -52,7 +54,7 @@ impl Bank {
         if labels.rows() != 0 {
             return Err(RetrievalError::shape("labels of an empty bank", 0, labels.rows()));
         }
-        Self::from_parts(Keys::Owned(Array2::zeros((0, width))), labels, classes, Vec::new())
+        Self::from_parts(Keys::Owned(Array2::zeros((0, width))), labels, classes, Vec::new(), BTreeMap::new())
     }
 
     fn from_parts(
@@ -60,8 +62,9 @@ impl Bank {
         labels: Labels,
         classes: Vec<String>,
         images: Vec<BankImage>,
+        attributes: BTreeMap<String, String>,
     ) -> Result<Self, RetrievalError> {
-        let bank = Self { keys, labels, classes, images };
+        let bank = Self { keys, labels, classes, images, attributes };
         if bank.width() == 0 {
             return Err(RetrievalError::ZeroWidth { what: "keys" });
         }
@@ -108,6 +111,16 @@ impl Bank {
     /// The images in the order of their rows.
     pub fn images(&self) -> &[BankImage] {
         &self.images
+    }
+
+    /// What the maker of the bank wrote on it, such as which encoder its keys come from; saved with it.
+    pub fn attributes(&self) -> &BTreeMap<String, String> {
+        &self.attributes
+    }
+
+    /// Writes something on the bank; an earlier text of that name is replaced.
+    pub fn set_attribute(&mut self, name: &str, text: &str) {
+        self.attributes.insert(name.to_owned(), text.to_owned());
     }
 
     /// Number of rows, n.
@@ -215,7 +228,7 @@ impl Bank {
                 BankImage { name: image.name.clone(), rows: end - start }
             })
             .collect();
-        Self::from_parts(keys, labels, self.classes.clone(), images)
+        Self::from_parts(keys, labels, self.classes.clone(), images, self.attributes.clone())
     }
 }
 

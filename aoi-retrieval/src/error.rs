@@ -100,6 +100,48 @@ pub enum RetrievalError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No device of the kind that was asked for.
+    #[error("{wanted} is needed, but there is: {found}; install its Vulkan driver, or search on the CPU")]
+    NoDevice {
+        /// What was asked for.
+        wanted: &'static str,
+        /// The devices of the system.
+        found: String,
+    },
+    /// Something larger than the device allows.
+    #[error("{what} need {needed} bytes, but the device allows {limit}; search on the CPU")]
+    DeviceLimit {
+        /// What does not fit.
+        what: &'static str,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The device has no memory left.
+    #[error("{device}: out of memory: {reason}; allow the search less memory, or search on the CPU")]
+    DeviceMemory {
+        /// The device.
+        device: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// The device was reset, removed or destroyed; it must be opened again.
+    #[error("{device}: lost: {reason}; open it again, or search on the CPU")]
+    DeviceLost {
+        /// The device.
+        device: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// The device refused something for another reason.
+    #[error("{device}: {reason}")]
+    Device {
+        /// The device.
+        device: String,
+        /// What the driver said.
+        reason: String,
+    },
     /// An option outside its range.
     #[error("{option} must be {expected}, but is {actual}")]
     BadOption {

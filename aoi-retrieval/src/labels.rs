@@ -2,6 +2,10 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
 
+mod average;
+
+pub use average::AverageLabels;
+
 use ndarray::{Array2, ArrayView3, ArrayView4, s};
 
 use crate::RetrievalError;
@@ -231,63 +235,6 @@ impl CompleteLabels {
     }
 }
 
-/// The mean mask of each patch: the share of its pixels that have each class.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AverageLabels {
-    patch: usize,
-    means: Array2<f32>,
-}
-
-impl AverageLabels {
-    /// Shares `[n, c]` of patches of `patch` pixels a side.
-    ///
-    /// # Errors
-    /// When the patch or the number of classes is zero, or a share lies outside 0..=1.
-    pub fn new(patch: usize, means: Array2<f32>) -> Result<Self, RetrievalError> {
-        PatchShape { patch, classes: means.ncols() }.row_bytes()?;
-        if let Some(bad) = means.iter().find(|m| !(0.0..=1.0).contains(*m)) {
-            return Err(RetrievalError::bad_option("average label", "between 0 and 1", bad));
-        }
-        Ok(Self { patch, means })
-    }
-
-    /// Number of patches.
-    pub fn rows(&self) -> usize {
-        self.means.nrows()
-    }
-
-    /// Side and classes.
-    pub fn shape(&self) -> PatchShape {
-        PatchShape { patch: self.patch, classes: self.means.ncols() }
-    }
-
-    /// The shares, `[n, c]`.
-    pub fn means(&self) -> &Array2<f32> {
-        &self.means
-    }
-
-    /// The patches `rows`, in that order.
-    ///
-    /// # Errors
-    /// When a row is beyond the last.
-    pub fn select(&self, rows: &[usize]) -> Result<Self, RetrievalError> {
-        rows.iter().try_for_each(|&row| check_row(row, self.rows()))?;
-        Ok(Self { patch: self.patch, means: self.means.select(ndarray::Axis(0), rows) })
-    }
-
-    /// Appends other patches of the same shape.
-    ///
-    /// # Errors
-    /// When their shape differs.
-    pub fn append(&mut self, other: &Self) -> Result<(), RetrievalError> {
-        if self.shape() != other.shape() {
-            return Err(RetrievalError::shape("labels", self.shape(), other.shape()));
-        }
-        let grown = self.means.append(ndarray::Axis(0), other.means.view());
-        grown.map_err(|_| RetrievalError::shape("labels", self.shape(), other.shape()))
-    }
-}
-
 /// Labels of either kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Labels {
@@ -344,64 +291,4 @@ fn check_row(actual: usize, limit: usize) -> Result<(), RetrievalError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::{Array3, Array4};
-
-    #[test]
-    fn packing_keeps_every_bit() {
-        for (p, c) in [(1, 1), (2, 3), (3, 3), (4, 2), (16, 4)] {
-            let masks = Array4::from_shape_fn((5, p, p, c), |(n, y, x, c)| {
-                u8::from((n * 7 + y * 3 + x * 5 + c) % 3 == 0)
-            });
-            let labels = CompleteLabels::from_patches(masks.view()).unwrap();
-            for ((n, y, x, class), &bit) in masks.indexed_iter() {
-                assert_eq!(labels.get(n, class, y * p + x), bit == 1);
-            }
-            assert_eq!(CompleteLabels::from_bytes(labels.shape(), labels.bytes().to_vec()).unwrap(), labels);
-        }
-        let sixteen = CompleteLabels::empty(PatchShape { patch: 16, classes: 4 }).unwrap();
-        assert_eq!(sixteen.row_bytes(), 128);
-    }
-
-    #[test]
-    fn an_image_is_cut_row_by_row() {
-        let mask = Array3::from_shape_fn((2, 4, 6), |(c, y, x)| u8::from(c == 1 && y >= 2 && x >= 4));
-        let labels = CompleteLabels::from_image(mask.view(), 2).unwrap();
-        let counts: Vec<_> = (0..6).map(|i| labels.counts(i)[1]).collect();
-        assert_eq!(counts, [0, 0, 0, 0, 0, 4]);
-        assert_eq!(labels.averages().means()[[5, 1]], 1.0);
-        assert!(matches!(CompleteLabels::from_image(mask.view(), 4), Err(RetrievalError::Shape { .. })));
-    }
-
-    #[test]
-    fn what_is_no_mask_is_an_error() {
-        let two = Array4::from_elem((1, 2, 2, 1), 2_u8);
-        assert!(matches!(
-            CompleteLabels::from_patches(two.view()),
-            Err(RetrievalError::NotBinary { value: 2, .. })
-        ));
-        assert!(CompleteLabels::from_patches(Array4::zeros((1, 2, 3, 1)).view()).is_err());
-        assert!(CompleteLabels::from_patches(Array4::zeros((1, 2, 2, 0)).view()).is_err());
-        assert!(CompleteLabels::from_image(Array3::zeros((1, 2, 2)).view(), 0).is_err());
-        // A bit beyond the last pixel, and a broken row.
-        let shape = PatchShape { patch: 2, classes: 1 };
-        assert!(CompleteLabels::from_bytes(shape, vec![0x10]).is_err());
-        assert!(CompleteLabels::from_bytes(PatchShape { patch: 3, classes: 1 }, vec![0; 3]).is_err());
-        assert!(CompleteLabels::empty(PatchShape { patch: usize::MAX, classes: 2 }).is_err());
-        assert!(AverageLabels::new(2, ndarray::array![[f32::NAN]]).is_err());
-    }
-
-    #[test]
-    fn selection_and_growth_follow_the_rows() {
-        let masks = Array4::from_shape_fn((6, 2, 2, 1), |(n, y, x, _)| u8::from(n > y * 2 + x));
-        let mut labels = CompleteLabels::from_patches(masks.view()).unwrap();
-        let picked = labels.select(&[4, 0, 4]).unwrap();
-        assert_eq!((0..3).map(|i| picked.counts(i)[0]).collect::<Vec<_>>(), [4, 0, 4]);
-        assert!(matches!(labels.select(&[6]), Err(RetrievalError::OutOfRange { limit: 6, actual: 6, .. })));
-        labels.append(&picked).unwrap();
-        assert_eq!(labels.rows(), 9);
-        let mut average = Labels::Average(labels.averages());
-        assert!(average.append(&Labels::Complete(labels)).is_err());
-    }
-}
+mod tests;

@@ -8,6 +8,8 @@
 //! scanning a compact copy with a proven error bound and scoring in f64 what the bound cannot exclude; each query carries
 //! the [`Certificate`] of how. Files are checked before they are used ([`Bank::open`]); bad input is a [`RetrievalError`].
 //!
+//! With the feature `gpu`, `gpu::GpuSearch` gives the same answers on a GPU.
+//!
 //! **Limits.** Speed, unlike the answer, depends on the data: where scores crowd together within the error bound, queries fall
 //! back to an f32 scan, and then to scoring every row. The best kernels need AVX-512 with VNNI; AVX2 and portable forms give the same
 //! answer. A bank holds fewer than 2^32 rows. How good a segmentation is depends on the features; this crate knows embeddings, not encoders.
@@ -62,6 +64,16 @@ pub use ndarray;
 pub use neighbours::{Certificate, Neighbour, Neighbours, Route};
 pub use progress::{Progress, ProgressFn};
 pub use score::{ClassCounts, Confusion, Evaluation};
+/// Exact search on a GPU, through [`wgpu`]; behind the feature `gpu`.
+#[cfg(feature = "gpu")]
+pub mod gpu {
+    pub use crate::search::gpu::{
+        DeviceChoice, DeviceInfo, DeviceKind, Gpu, GpuOptions, GpuReport, GpuSearch, Scan, choose_device,
+        devices,
+    };
+    pub use wgpu;
+}
+
 pub use search::cpu::{CompactCopy, CpuOptions, CpuSearch};
 pub use search::reference::Reference;
 pub use search::{Search, SearchOptions};

@@ -3,6 +3,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
 
 mod decide;
+mod name;
 mod upsample;
 
 pub use decide::{decide_by_threshold, decide_single};

@@ -1,7 +1,13 @@
 //! The one question, "which rows of the bank are closest to these queries?", as a trait with several answers.
 
+mod bound;
 pub(crate) mod cpu;
+mod frame;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 pub(crate) mod reference;
+#[cfg(test)]
+mod trouble;
 
 use ndarray::{ArrayView2, CowArray, Ix2};
 

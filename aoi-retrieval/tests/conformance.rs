@@ -1,14 +1,11 @@
-//! One body of tests that every implementation of `Search` runs.
+//! One body of tests that every implementation of `Search` runs: those that need no device.
 
 mod support;
 
-use aoi_retrieval::ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use aoi_retrieval::ndarray::{Array2, ArrayView2};
 use aoi_retrieval::{CompactCopy, CpuOptions, CpuSearch};
 use aoi_retrieval::{Metric, Neighbours, Reference, RetrievalError, Search, SearchOptions};
-use aoi_testing::{Seeded, assert_all_close, for_each_case, lattice_f32};
-use support::{fixture, naive};
-
-type Build = for<'a> fn(ArrayView2<'a, f32>, Metric) -> Result<Box<dyn Search + 'a>, RetrievalError>;
+use support::conformance::{self, Build, conformance_tests};
 
 fn implementations() -> Vec<(&'static str, Build)> {
     vec![
@@ -28,207 +25,7 @@ fn implementations() -> Vec<(&'static str, Build)> {
     ]
 }
 
-fn lattice(n: usize, d: usize, seed: u64) -> Array2<f32> {
-    Array2::from_shape_vec((n, d), lattice_f32(n * d, seed)).unwrap()
-}
-
-fn normals(n: usize, d: usize, seed: u64) -> Array2<f32> {
-    Array2::from_shape_vec((n, d), Seeded::new(seed).normals_f32(n * d)).unwrap()
-}
-
-fn find(build: Build, bank: &Array2<f32>, queries: &Array2<f32>, metric: Metric, k: usize) -> Neighbours {
-    let search = build(bank.view(), metric).unwrap();
-    assert_eq!((search.metric(), search.rows(), search.width()), (metric, bank.nrows(), bank.ncols()));
-    let one = search.search(queries.view(), &SearchOptions { k, threads: 1 }).unwrap();
-    for threads in [2, 5] {
-        let many = search.search(queries.view(), &SearchOptions { k, threads }).unwrap();
-        assert_eq!((&one.indices, &one.scores), (&many.indices, &many.scores), "{threads} threads");
-    }
-    assert_eq!(one.certificates.len(), queries.nrows());
-    one
-}
-
-/// Indices and scores of `build` against the naive oracle; exact where the sums are (lattice data).
-fn check(build: Build, bank: &Array2<f32>, queries: &Array2<f32>, k: usize, exact: bool) {
-    for metric in Metric::ALL {
-        let found = find(build, bank, queries, metric, k);
-        assert_eq!(found.indices.dim(), (queries.nrows(), k.min(bank.nrows())));
-        let judge = Reference::new(bank.view(), metric).unwrap();
-        let defined = judge.search(queries.view(), &SearchOptions { k, threads: 1 }).unwrap();
-        assert_eq!(found.indices, defined.indices, "{metric}, k {k}");
-        assert_eq!(found.scores, defined.scores, "{metric}, k {k}");
-        for (q, query) in queries.outer_iter().enumerate() {
-            let expected = naive(&bank.view(), &query, metric, k);
-            let scores: Vec<f64> = found.of(q).map(|n| n.score).collect();
-            let expected_scores: Vec<f64> = expected.iter().map(|e| e.1).collect();
-            if exact {
-                assert_eq!(
-                    found.of(q).map(|n| (n.row, n.score)).collect::<Vec<_>>(),
-                    expected,
-                    "{metric}, query {q}"
-                );
-            } else if !scores.is_empty() {
-                assert_all_close(&scores, &expected_scores, 1e-12, 1e-12);
-            }
-        }
-    }
-}
-
-fn every_implementation(body: impl FnMut(Build)) {
-    for_each_case(implementations(), body);
-}
-
-#[test]
-fn an_empty_bank_has_no_neighbours_and_no_queries_have_no_answers() {
-    every_implementation(|build| {
-        check(build, &lattice(0, 5, 1), &lattice(3, 5, 2), 4, true);
-        check(build, &lattice(7, 5, 1), &lattice(0, 5, 2), 4, true);
-    });
-}
-
-#[test]
-fn one_row_is_everyones_neighbour() {
-    every_implementation(|build| check(build, &lattice(1, 9, 1), &lattice(20, 9, 2), 3, true));
-}
-
-#[test]
-fn sizes_at_a_tile_and_to_each_side_agree_on_lattice_data() {
-    every_implementation(|build| {
-        for n in [15, 16, 17, 31, 32, 33, 255, 256, 257] {
-            for (d, q) in [(1, 1), (31, 13), (32, 14), (33, 15), (65, 29)] {
-                check(build, &lattice(n, d, n as u64), &lattice(q, d, d as u64), 7, true);
-            }
-        }
-    });
-}
-
-#[test]
-fn every_k_up_to_beyond_the_bank_is_served() {
-    every_implementation(|build| {
-        for k in [1, 2, 3, 15, 16, 17, 100, 999, 1000, 1001, 1024] {
-            check(build, &lattice(1000, 12, 3), &lattice(5, 12, 4), k, true);
-        }
-    });
-}
-
-#[test]
-fn equal_rows_are_ordered_by_row_number() {
-    every_implementation(|build| {
-        let base = normals(40, 24, 5);
-        let bank = concatenate![Axis(0), base, base, base.slice(s![..10, ..])];
-        check(build, &bank, &normals(6, 24, 6), 25, false);
-        check(build, &bank, &base, 3, false);
-        let found = find(build, &bank, &base, Metric::L2, 3);
-        assert_eq!(found.indices.row(2).to_vec(), [2, 42, 82], "three copies of row 2");
-        assert_eq!(found.scores.row(2).to_vec(), [0.0; 3]);
-    });
-}
-
-#[test]
-fn a_bank_of_one_repeated_row_gives_the_first_rows() {
-    every_implementation(|build| {
-        let bank = Array2::from_shape_fn((700, 20), |(_, j)| 0.1 + j as f32);
-        for metric in Metric::ALL {
-            let found = find(build, &bank, &normals(3, 20, 1), metric, 9);
-            assert_eq!(found.indices.row(1).to_vec(), (0..9).collect::<Vec<_>>(), "{metric}");
-        }
-    });
-}
-
-#[test]
-fn zero_rows_and_zero_queries_have_cosine_zero_to_everything() {
-    every_implementation(|build| {
-        let mut bank = lattice(50, 6, 8);
-        bank.row_mut(4).fill(0.0);
-        bank.row_mut(9).fill(-0.0);
-        let mut queries = lattice(4, 6, 9);
-        queries.row_mut(2).fill(-0.0);
-        check(build, &bank, &queries, 50, true);
-        let found = find(build, &bank, &queries, Metric::Cosine, 50);
-        assert!(found.of(0).filter(|n| n.row == 4 || n.row == 9).all(|n| n.score == 0.0));
-        assert_eq!(found.indices.row(2).to_vec(), (0..50).collect::<Vec<_>>());
-    });
-}
-
-#[test]
-fn negative_zero_counts_as_zero() {
-    every_implementation(|build| {
-        let bank = aoi_retrieval::ndarray::array![[0.0_f32, 1.0], [-0.0, 1.0], [-0.0, -1.0], [0.0, -1.0]];
-        check(build, &bank, &aoi_retrieval::ndarray::array![[-0.0_f32, 2.0], [1.0, -0.0]], 4, true);
-    });
-}
-
-#[test]
-fn nan_and_infinity_are_errors_that_name_the_row() {
-    every_implementation(|build| {
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let mut bank = lattice(20, 40, 1);
-            let mut queries = lattice(5, 40, 2);
-            queries[[3, 33]] = bad;
-            let error = build(bank.view(), Metric::L2)
-                .and_then(|search| search.search(queries.view(), &SearchOptions::default()))
-                .unwrap_err();
-            assert!(error.to_string().contains("query row 3, column 33"), "{error}");
-            bank[[17, 2]] = bad;
-            let Err(error) = build(bank.view(), Metric::L2) else { panic!("{bad} was accepted") };
-            assert!(error.to_string().contains("bank row 17, column 2"), "{error}");
-        }
-    });
-}
-
-#[test]
-fn a_wrong_width_no_width_and_no_k_are_errors() {
-    every_implementation(|build| {
-        let bank = lattice(20, 4, 1);
-        let search = build(bank.view(), Metric::Cosine).unwrap();
-        let wide = search.search(lattice(2, 5, 1).view(), &SearchOptions::default()).unwrap_err();
-        assert!(matches!(wide, RetrievalError::WidthMismatch { expected: 4, actual: 5, .. }), "{wide}");
-        let none = search.search(lattice(2, 4, 1).view(), &SearchOptions { k: 0, threads: 1 }).unwrap_err();
-        assert!(matches!(none, RetrievalError::BadOption { option: "k", .. }), "{none}");
-        assert!(matches!(
-            build(lattice(3, 0, 1).view(), Metric::Cosine),
-            Err(RetrievalError::ZeroWidth { .. })
-        ));
-    });
-}
-
-#[test]
-fn rows_of_every_magnitude_are_ordered_rightly() {
-    every_implementation(|build| {
-        let mut bank = normals(200, 16, 11);
-        for (i, mut row) in bank.outer_iter_mut().enumerate() {
-            let scale = [1.0, 1e-30, 1e30, 1e-44, 3e37][i % 5];
-            row.mapv_inplace(|x| x * scale);
-        }
-        let mut queries = normals(5, 16, 12);
-        for (mut row, scale) in queries.outer_iter_mut().zip([1.0, 1e30, 1e-30, 1e-42, 2e37]) {
-            row.mapv_inplace(|x| x * scale);
-        }
-        check(build, &bank, &queries, 60, false);
-    });
-}
-
-#[test]
-fn a_bank_far_from_the_origin_is_ordered_rightly() {
-    every_implementation(|build| {
-        let bank = normals(300, 40, 13) + 1000.0;
-        check(build, &bank, &(normals(7, 40, 14) + 1000.0), 20, false);
-    });
-}
-
-#[test]
-fn numpy_gives_the_same_neighbours() {
-    every_implementation(|build| {
-        let (bank, queries): (Array2<f32>, Array2<f32>) = (fixture("bank"), fixture("queries"));
-        for metric in Metric::ALL {
-            let indices: Array2<u32> = fixture(&format!("nearest_{metric}"));
-            let scores: Array2<f64> = fixture(&format!("score_{metric}"));
-            let found = find(build, &bank, &queries, metric, indices.ncols());
-            assert_eq!(found.indices, indices, "{metric}");
-            assert_all_close(found.scores.as_slice().unwrap(), scores.as_slice().unwrap(), 1e-12, 1e-12);
-        }
-    });
-}
+conformance_tests!(implementations, []);
 
 #[test]
 #[should_panic(expected = "assertion")]
@@ -251,5 +48,11 @@ fn the_body_fails_for_an_implementation_that_breaks_ties_the_other_way() {
         }
     }
     let bank = Array2::ones((5, 3));
-    check(|b, m| Ok(Box::new(Backwards(Reference::new(b, m)?))), &bank, &Array2::ones((1, 3)), 2, true);
+    conformance::check(
+        |b, m| Ok(Box::new(Backwards(Reference::new(b, m)?))),
+        &bank,
+        &Array2::ones((1, 3)),
+        2,
+        true,
+    );
 }

@@ -169,18 +169,8 @@ impl Collector {
 
     /// Takes one record and says what became of it; nothing is dropped silently.
     pub fn push(&mut self, record: &Record<'_>) -> Intake {
-        // Adding zero turns -0.0 into 0.0: they are one limit, whichever came first.
-        let unsigned_zero = |limit: Option<f64>| limit.map(|l| l + 0.0);
-        let (lower, upper) = (unsigned_zero(record.tolerance.lower), unsigned_zero(record.tolerance.upper));
-        let record = &Record { tolerance: Tolerance { lower, upper }, ..*record };
-        let limits_finite = record.tolerance.sides().all(|(_, l)| l.is_finite());
-        let refused = if lower.is_none() && upper.is_none() {
-            Intake::NoLimit
-        } else if !limits_finite || lower.zip(upper).is_some_and(|(l, u)| l > u) {
-            Intake::BadLimits
-        } else if !record.value.is_finite() {
-            Intake::NotFinite
-        } else {
+        let record = &Record { tolerance: record.tolerance.unsigned_zeros(), ..*record };
+        let Some(refused) = refusal(record) else {
             self.count(record);
             return Intake::Counted;
         };
@@ -295,8 +285,22 @@ impl Collector {
     }
 }
 
+/// Why a record cannot be used; none if it can.
+pub(crate) fn refusal(record: &Record<'_>) -> Option<Intake> {
+    let Tolerance { lower, upper } = record.tolerance;
+    if lower.is_none() && upper.is_none() {
+        Some(Intake::NoLimit)
+    } else if record.tolerance.sides().any(|(_, l)| !l.is_finite())
+        || lower.zip(upper).is_some_and(|(l, u)| l > u)
+    {
+        Some(Intake::BadLimits)
+    } else {
+        (!record.value.is_finite()).then_some(Intake::NotFinite)
+    }
+}
+
 impl Row {
-    fn of(record: &Record<'_>, verdict: Verdict) -> Self {
+    pub(crate) fn of(record: &Record<'_>, verdict: Verdict) -> Self {
         let named = |parts: &[&str]| parts.iter().all(|p| !p.is_empty()).then(|| Identity::of(parts));
         let defect = named(&[record.defect_id]);
         Self {
@@ -359,7 +363,8 @@ impl Version {
     }
 }
 
-fn largest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+/// The larger of two numbers, of which one or both may be missing.
+pub(crate) fn largest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     match (a, b) {
         (Some(a), Some(b)) => Some(if a.total_cmp(&b).is_lt() { b } else { a }),
         (a, b) => a.or(b),

@@ -138,6 +138,22 @@ pub enum Error {
         /// The first file.
         path: PathBuf,
     },
+    /// A store or ledger is not what it should be.
+    #[cfg(feature = "store")]
+    #[error("{}: {reason}", path.display())]
+    Store {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A step that the ledger does not allow.
+    #[cfg(feature = "store")]
+    #[error("{reason}")]
+    Ledger {
+        /// What was asked, why it is refused, and what would be accepted.
+        reason: String,
+    },
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,

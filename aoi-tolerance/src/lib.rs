@@ -24,17 +24,22 @@
 //! The rooms: [`record`] and [`collect`] turn records into a [`population`]; [`optimise`](mod@optimise) proposes, [`simulate`] asks what if,
 //! [`validate`](mod@validate) holds defects back. [`percentile`] and [`binomial`] are the mathematics.
 
+pub mod audit;
 pub mod binomial;
 mod candidate;
 pub mod certificate;
 pub mod collect;
+pub mod drift;
 mod error;
 pub mod evidence;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod joint;
+#[cfg(feature = "store")]
+pub mod ledger;
 pub mod limit;
 pub mod margin;
+pub mod motion;
 pub mod optimise;
 pub mod options;
 pub mod percentile;
@@ -42,12 +47,15 @@ pub mod pool;
 pub mod population;
 pub mod proposal;
 pub mod quality;
+pub mod recalibrate;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod resolution;
 mod sample;
 pub mod simulate;
+#[cfg(feature = "store")]
+pub mod store;
 mod threads;
 pub mod validate;
 

@@ -103,6 +103,12 @@ impl Tolerance {
         }
     }
 
+    /// The same limits with 0.0 for -0.0: they are one limit, whichever came first.
+    pub(crate) fn unsigned_zeros(self) -> Self {
+        let unsigned = |limit: Option<f64>| limit.map(|l| l + 0.0);
+        Self { lower: unsigned(self.lower), upper: unsigned(self.upper) }
+    }
+
     /// The sides that carry a limit.
     pub fn sides(&self) -> impl Iterator<Item = (Side, f64)> {
         [Side::Lower, Side::Upper].into_iter().filter_map(|s| self.side(s).map(|l| (s, l)))

@@ -7,6 +7,7 @@ use crate::collect::{CollectOptions, Collector, Counts, Row, Unreadable, Version
 use crate::evidence::Evidence;
 use crate::limit::{Side, Tolerance, is_flagged};
 use crate::quality::Agreement;
+use crate::recalibrate::Slot;
 use crate::record::{Identity, Key, Source, Verdict};
 use crate::resolution::Resolution;
 
@@ -52,6 +53,31 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// What a recalibrator knows of a limit, its rows left out.
+    pub(crate) fn live(
+        id: LimitId,
+        slot: &Slot,
+        escapes: Vec<f64>,
+        defects_unflagged: u64,
+        borderline_guards: bool,
+    ) -> Self {
+        Self {
+            id,
+            tolerance: slot.baseline,
+            nominal: slot.nominal,
+            sigma: slot.sigma,
+            resolution: slot.resolution,
+            resolution_conflict: slot.resolution_conflict,
+            records: slot.records,
+            rows: Vec::new(),
+            escapes,
+            defects_unflagged,
+            pending_unreadable: slot.pending_unreadable,
+            unreadable_defects: slot.unreadable_defects,
+            borderline_guards,
+        }
+    }
+
     /// The limit in force, T0.
     pub fn value(&self) -> f64 {
         self.tolerance.side(self.id.side).unwrap_or(f64::NAN)
@@ -166,7 +192,7 @@ pub(crate) fn assemble(collector: Collector) -> Population {
 }
 
 /// Orders tolerances by lower, then upper limit; one that is absent comes first.
-fn order_of_limits(a: Tolerance, b: Tolerance) -> Ordering {
+pub(crate) fn order_of_limits(a: Tolerance, b: Tolerance) -> Ordering {
     let side = |a: Option<f64>, b: Option<f64>| match (a, b) {
         (Some(a), Some(b)) => a.total_cmp(&b),
         (a, b) => a.is_some().cmp(&b.is_some()),
@@ -276,7 +302,7 @@ fn add_limits(
 }
 
 /// The side whose limit lies nearest to a value inside the tolerance; the lower one of two equally near.
-fn nearest_side(tolerance: Tolerance, value: f64) -> Option<Side> {
+pub(crate) fn nearest_side(tolerance: Tolerance, value: f64) -> Option<Side> {
     let distance = |(side, limit): (Side, f64)| (side, (value - limit).abs());
     tolerance.sides().map(distance).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(side, _)| side)
 }

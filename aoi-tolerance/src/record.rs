@@ -124,6 +124,24 @@ impl Identity {
         Self(NonZeroU128::new(number).unwrap_or(NonZeroU128::MIN))
     }
 
+    /// Its 128 bits.
+    #[cfg(feature = "store")]
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.get().to_le_bytes()
+    }
+
+    /// The identity with these bits; zero is none.
+    #[cfg(feature = "store")]
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        NonZeroU128::new(u128::from_le_bytes(bytes)).map(Self)
+    }
+
+    /// Half of its bits.
+    #[expect(clippy::cast_possible_truncation, reason = "half is wanted")]
+    pub(crate) fn low(self) -> u64 {
+        self.0.get() as u64
+    }
+
     /// A number that orders identities by chance, the same for the same seed.
     pub(crate) fn shuffled(self, seed: u64) -> Self {
         Self::of(&[&self.0.to_string(), &seed.to_string()])

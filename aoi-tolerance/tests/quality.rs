@@ -8,12 +8,12 @@ use aoi_tolerance::quality::{Agreement, Quality, QualityOptions, assess};
 use aoi_tolerance::record::{Record, Source, Verdict};
 
 /// Pushes one record on an upper limit of 10 if the value is positive, on a lower limit of -10 if it is negative.
-fn push(collector: &mut Collector, value: f64, verdict: Option<Verdict>, more: Record<'_>, line: u64) {
+fn push(collector: &mut Collector, value: f64, verdict: Option<Verdict>, more: &Record<'_>, line: u64) {
     let upper = value > 0.0;
     let tolerance = Tolerance { lower: (!upper).then_some(-10.0), upper: upper.then_some(10.0) };
     let key = ["p", "", "", "", if upper { "up" } else { "down" }, ""];
     let source = Source { file: 0, line };
-    collector.push(&Record { key, value, tolerance, verdict, source, ..more });
+    collector.push(&Record { key, value, tolerance, verdict, source, ..*more });
 }
 
 fn found(population: &Population) -> Quality {
@@ -29,12 +29,12 @@ fn a_defect_among_the_false_calls_is_named_with_what_it_costs_on_either_side() {
                 &mut collector,
                 sign * (10.0 + 0.1 * f64::from(i)),
                 Some(Verdict::FalseCall),
-                Record::default(),
+                &Record::default(),
                 0,
             );
         }
-        push(&mut collector, sign * 10.05, Some(Verdict::Defect), Record::default(), 7);
-        push(&mut collector, sign * 30.0, Some(Verdict::Defect), Record::default(), 8);
+        push(&mut collector, sign * 10.05, Some(Verdict::Defect), &Record::default(), 7);
+        push(&mut collector, sign * 30.0, Some(Verdict::Defect), &Record::default(), 8);
         let population = collector.finish();
         let quality = found(&population);
         let [suspect] = quality.defects[..] else { panic!("{:?}", quality.defects) };
@@ -50,10 +50,10 @@ fn a_defect_among_the_false_calls_is_named_with_what_it_costs_on_either_side() {
 fn a_false_call_deeper_than_the_defects_is_named() {
     let mut collector = Collector::default();
     for i in 1..=40 {
-        push(&mut collector, 10.0 + 0.01 * f64::from(i), Some(Verdict::FalseCall), Record::default(), 0);
-        push(&mut collector, 20.0 + f64::from(i), Some(Verdict::Defect), Record::default(), 0);
+        push(&mut collector, 10.0 + 0.01 * f64::from(i), Some(Verdict::FalseCall), &Record::default(), 0);
+        push(&mut collector, 20.0 + f64::from(i), Some(Verdict::Defect), &Record::default(), 0);
     }
-    push(&mut collector, 55.5, Some(Verdict::FalseCall), Record::default(), 9);
+    push(&mut collector, 55.5, Some(Verdict::FalseCall), &Record::default(), 9);
     let quality = found(&collector.finish());
     let [suspect] = quality.false_calls[..] else { panic!("{:?}", quality.false_calls) };
     assert_eq!((suspect.value, suspect.source.line, suspect.share), (55.5, 9, 35.0 / 40.0));
@@ -66,10 +66,10 @@ fn a_board_judged_with_one_word_and_flags_without_a_word_are_counted() {
     for i in 0..25_u32 {
         let value = 10.5 + f64::from(i);
         let on = |board| Record { board, ..Record::default() };
-        push(&mut collector, value, Some(Verdict::FalseCall), on("one word"), 30 + u64::from(i));
+        push(&mut collector, value, Some(Verdict::FalseCall), &on("one word"), 30 + u64::from(i));
         let mixed = if i == 3 { Verdict::Defect } else { Verdict::FalseCall };
-        push(&mut collector, value, Some(mixed), on("two words"), 0);
-        push(&mut collector, value, (i > 4).then_some(Verdict::FalseCall), Record::default(), 0);
+        push(&mut collector, value, Some(mixed), &on("two words"), 0);
+        push(&mut collector, value, (i > 4).then_some(Verdict::FalseCall), &Record::default(), 0);
     }
     let quality = found(&collector.finish());
     let [bulk] = quality.bulk[..] else { panic!("{:?}", quality.bulk) };
@@ -98,7 +98,7 @@ fn the_last_review_judges_the_earlier_ones_of_others() {
             let record_id = format!("r{line}");
             for ((reviewer, verdict), at) in reviews.iter().zip(line..) {
                 let more = Record { record_id: &record_id, reviewer, ..Record::default() };
-                push(&mut collector, 11.0, Some(*verdict), more, at);
+                push(&mut collector, 11.0, Some(*verdict), &more, at);
             }
         }
     }
@@ -116,8 +116,8 @@ fn the_last_review_judges_the_earlier_ones_of_others() {
 fn clean_records_give_no_finding() {
     let mut collector = Collector::default();
     for i in 1..=100 {
-        push(&mut collector, 10.0 + 0.1 * f64::from(i), Some(Verdict::FalseCall), Record::default(), 0);
-        push(&mut collector, 30.0 + f64::from(i), Some(Verdict::Defect), Record::default(), 0);
+        push(&mut collector, 10.0 + 0.1 * f64::from(i), Some(Verdict::FalseCall), &Record::default(), 0);
+        push(&mut collector, 30.0 + f64::from(i), Some(Verdict::Defect), &Record::default(), 0);
     }
     let population = collector.finish();
     let quality = found(&population);

@@ -1,5 +1,18 @@
-//! The pipeline over the aoi libraries, and the generator of the data that `aoi demo` runs on.
+//! The pipeline over the aoi libraries: image, mask, measurement, record, limit; and the generators of the data that `aoi demo` runs on.
 //!
-//! [`demo::line`] makes a production line's review history from a seed: parts, limits, false calls, defects.
+//! - [`patch_encoder`]: one vector a patch, by a vision transformer or by whitened pixels, behind one trait.
+//! - [`masks`]: masks on disk, as label maps or as one file a class.
+//! - [`segment`]: a bank of labelled patches, masks of new pictures from it, and how good they are.
+//! - [`measure`]: components, shapes, instances of a drawing, records for `aoi-tolerance`.
+//! - [`demo`]: a production line's review history, and pictures of wire bonds with their truth, from a seed.
 
 pub mod demo;
+mod error;
+pub mod masks;
+pub mod measure;
+pub mod patch_encoder;
+mod progress;
+pub mod segment;
+
+pub use error::{Error, Result};
+pub use progress::{Progress, silent};

@@ -4,6 +4,7 @@ mod support;
 
 use std::io::Write;
 
+use aoi::demo::line::{LineOptions, write_line};
 use support::{Bench, HEADER, records, records_and};
 
 const OPTIMISE: &str = "tolerance optimise in.csv --out limits.csv";
@@ -334,11 +335,17 @@ fn the_demo_writes_everything_it_names_and_repeats_itself() {
         assert!(said.out.contains("54 of 54 known defects stay flagged"), "{}", said.out);
         let names =
             ["records.csv", "limits.csv", "sweep.csv", "validation.csv", "rejects.csv", "report.html"];
-        names.map(|name| {
+        let mean = said.out.lines().find(|l| l.starts_with("mean ")).expect("the scores of the masks");
+        let mean_iou: f64 = mean.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+        assert!(mean_iou > 0.65, "{mean}");
+        let bonds = ["segmentation.html", "records.csv", "limits.csv", "report.html"]
+            .map(|name| std::fs::read_to_string(bench.path("aoi-demo/bonds").join(name)).expect(name));
+        let texts = names.map(|name| {
             let text = std::fs::read_to_string(bench.path("aoi-demo").join(name)).unwrap();
             assert!(said.out.contains(name) && !text.is_empty(), "{name}");
             text
-        })
+        });
+        (texts, bonds)
     };
     assert!(run() == run());
 }
@@ -428,8 +435,10 @@ fn a_verdict_built_from_two_columns_is_counted_by_rule() {
 #[test]
 fn limits_chosen_together_release_more_of_a_line_with_several_features_and_lose_no_defect() {
     let bench = Bench::new();
-    assert_eq!(bench.aoi("demo --out line --quick --features 3").code, 0);
-    let words = "tolerance optimise line/records.csv --out limits.csv --json";
+    let mut csv = Vec::new();
+    write_line(&mut csv, &LineOptions { features: 3, ..LineOptions::quick() }).unwrap();
+    bench.file("records.csv", csv);
+    let words = "tolerance optimise records.csv --out limits.csv --json";
     let alone: serde_json::Value = serde_json::from_str(&bench.aoi(words).out).unwrap();
     assert!(alone["joint"].is_null());
     let said = bench.aoi(&format!("{words} --joint --held held.csv"));
@@ -444,7 +453,7 @@ fn limits_chosen_together_release_more_of_a_line_with_several_features_and_lose_
     let held = bench.table("held.csv");
     let rows: std::collections::HashMap<_, _> =
         held.iter().map(|row| (row.get("row").to_owned(), row.get("still_flagged") == "true")).collect();
-    let records = std::fs::read_to_string(bench.path("line/records.csv")).unwrap();
+    let records = std::fs::read_to_string(bench.path("records.csv")).unwrap();
     for (number, line) in (1..).zip(records.lines()).filter(|(_, line)| line.contains(",defect,")) {
         let name = line.split(',').nth(9).unwrap().to_owned();
         *faults.entry(name).or_insert(false) |= rows[&number.to_string()];

@@ -5,9 +5,10 @@ import argparse
 import os
 
 import harness
+import retrieval
 import tolerance
 
-WORKS = {"tolerance": tolerance}
+WORKS = {"retrieval": retrieval, "tolerance": tolerance}
 
 
 def main():

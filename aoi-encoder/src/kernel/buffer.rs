@@ -5,15 +5,15 @@ use std::ops::{Deref, DerefMut};
 /// Floats in a cache line.
 const LINE: usize = 16;
 
-/// A reusable array of f32 whose first entry lies on a 64-byte line.
+/// A reusable array of numbers whose first entry lies on a 64-byte line.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer {
-    data: Vec<f32>,
+pub(crate) struct Buffer<T = f32> {
+    data: Vec<T>,
     start: usize,
     len: usize,
 }
 
-impl Buffer {
+impl<T: Copy + Default> Buffer<T> {
     /// A buffer of `len` zeros.
     pub(crate) fn zeros(len: usize) -> Self {
         let mut buffer = Self::default();
@@ -24,24 +24,25 @@ impl Buffer {
     /// Makes it `len` long. Memory is taken only when it never was that long; what it held is then zeroed, else kept.
     pub(crate) fn resize(&mut self, len: usize) {
         if self.start + len > self.data.len() || self.data.is_empty() {
-            self.data = vec![0.0; len + LINE];
+            let slack = 64 / size_of::<T>();
+            self.data = vec![T::default(); len + slack];
             // An offset beyond the slack would only cost speed.
-            self.start = self.data.as_ptr().align_offset(64).min(LINE);
+            self.start = self.data.as_ptr().align_offset(64).min(slack);
         }
         self.len = len;
     }
 }
 
-impl Deref for Buffer {
-    type Target = [f32];
+impl<T> Deref for Buffer<T> {
+    type Target = [T];
 
-    fn deref(&self) -> &[f32] {
+    fn deref(&self) -> &[T] {
         &self.data[self.start..self.start + self.len]
     }
 }
 
-impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut [f32] {
+impl<T> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
         &mut self.data[self.start..self.start + self.len]
     }
 }
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_buffer_starts_on_a_line_and_keeps_its_memory() {
-        let mut buffer = Buffer::zeros(100);
+        let mut buffer = Buffer::<f32>::zeros(100);
         assert_eq!(buffer.as_ptr().align_offset(64), 0);
         buffer[99] = 1.0;
         let place = buffer.as_ptr();

@@ -8,13 +8,15 @@ mod avx512;
 mod buffer;
 mod panel;
 mod rows;
+mod tiles;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use buffer::{Buffer, stride};
 pub(crate) use panel::{Epilogue, Layout, Packed, Tile, multiply_panel};
-pub(crate) use rows::{layer_norm, softmax_columns, swiglu};
+pub(crate) use rows::{add_block, layer_norm, softmax_columns, softmax_rows, swiglu};
+pub(crate) use tiles::{BLOCK, SIDE, Session, TileColumns, TileRows};
 
 /// The instructions to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +28,13 @@ pub enum Instructions {
     Avx2,
     /// 512-bit vectors (x86-64).
     Avx512,
+    /// 512-bit vectors, and the matrix unit for products (x86-64, Linux): f32 numbers go through it as the sum of three bf16 ones.
+    Amx,
 }
 
 impl Instructions {
     /// All of them, slowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
 
     /// The best that this processor has.
     pub fn best() -> Self {
@@ -45,8 +49,40 @@ impl Instructions {
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f") && Self::Avx2.is_available(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => tiles::amx_is_available() && Self::Avx512.is_available(),
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
+        }
+    }
+}
+
+/// The numbers that products are made of; their sums are f32 in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Precision {
+    /// f32, as the weights.
+    #[default]
+    F32,
+    /// Weights, activations, queries, keys, values and attention weights rounded to bf16 (8 significant bits); norms, softmax, GELU and the
+    /// residual stream stay f32.
+    Bf16,
+}
+
+/// How an encoder computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arithmetic {
+    pub(crate) instructions: Instructions,
+    pub(crate) precision: Precision,
+}
+
+impl Arithmetic {
+    /// In how many bf16 planes numbers go into tile products, where these are used.
+    pub(crate) fn planes(self) -> Option<usize> {
+        match (self.precision, self.instructions) {
+            (Precision::Bf16, _) => Some(1),
+            (Precision::F32, Instructions::Amx) => Some(3),
+            (Precision::F32, _) => None,
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn multiply_panel(instructions: Instructions, tile: &Tile<'_>, c: &mu
     match instructions {
         Instructions::Portable => portable::<false>(tile, c, stride),
         Instructions::Avx2 => rows::with_avx2(|| portable::<true>(tile, c, stride)),
-        Instructions::Avx512 => avx512::multiply_panel(tile, c, stride),
+        Instructions::Avx512 | Instructions::Amx => avx512::multiply_panel(tile, c, stride),
     }
 }
 
@@ -94,7 +94,6 @@ pub(super) fn portable<const FUSED: bool>(tile: &Tile<'_>, out: &mut [f32], stri
 #[derive(Debug)]
 pub(crate) struct Packed {
     inputs: usize,
-    outputs: usize,
     panels: Buffer,
     bias: Buffer,
 }
@@ -113,12 +112,7 @@ impl Packed {
             }
             padded_bias[o] = bias.get(o).copied().unwrap_or(0.0) * factor;
         }
-        Self { inputs, outputs, panels, bias: padded_bias }
-    }
-
-    /// Number of outputs.
-    pub(crate) fn outputs(&self) -> usize {
-        self.outputs
+        Self { inputs, panels, bias: padded_bias }
     }
 
     /// `out = x W^T + b` (or `out +=`) for `n` rows; rows of `x` and `out` lie `stride_x` and `stride_out` apart.

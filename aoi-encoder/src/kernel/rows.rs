@@ -7,7 +7,7 @@
     reason = "a body must be inlined into the function that has the instructions enabled"
 )]
 
-use super::Instructions;
+use super::{Epilogue, Instructions, TileRows, tiles};
 
 /// `a * b + c`, rounded once where the instruction set has it.
 #[inline(always)]
@@ -54,13 +54,23 @@ fn with_avx512<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Runs `work`, inlined, compiled for `instructions`.
+#[inline(always)]
+pub(crate) fn with<R>(instructions: Instructions, work: impl FnOnce() -> R) -> R {
+    match instructions {
+        Instructions::Portable => work(),
+        Instructions::Avx2 => with_avx2(work),
+        Instructions::Avx512 | Instructions::Amx => with_avx512(work),
+    }
+}
+
 /// Calls `$body::<FUSED>(arguments)` compiled for `$instructions`.
 macro_rules! dispatch {
     ($instructions:expr, $body:ident($($argument:expr),*)) => {
         match $instructions {
             Instructions::Portable => $body::<false>($($argument),*),
             Instructions::Avx2 => with_avx2(#[inline(always)] || $body::<true>($($argument),*)),
-            Instructions::Avx512 => with_avx512(#[inline(always)] || $body::<true>($($argument),*)),
+            Instructions::Avx512 | Instructions::Amx => with_avx512(#[inline(always)] || $body::<true>($($argument),*)),
         }
     };
 }
@@ -110,23 +120,104 @@ pub(crate) fn gelu(instructions: Instructions, x: &mut [f32]) {
     dispatch!(instructions, gelu_row(x));
 }
 
+#[inline(always)]
+fn gelu_row<const FUSED: bool>(x: &mut [f32]) {
+    for x in x {
+        *x = gelu_of::<FUSED>(*x);
+    }
+}
+
 /// `x / 2 (1 + erf(x / sqrt 2))`, erf(z) = z P(z^2) / Q(z^2) on |z| <= 4 and constant beyond, where it is one up to 1.6e-8.
 ///
 /// P and Q were fitted for this crate by weighted least squares at Chebyshev nodes; the fit is off by 2.2e-8 before rounding.
 #[inline(always)]
-fn gelu_row<const FUSED: bool>(x: &mut [f32]) {
+fn gelu_of<const FUSED: bool>(x: f32) -> f32 {
     #[expect(clippy::approx_constant, reason = "a fitted coefficient near 2 / sqrt(pi), not that number")]
     const P: [f32; 6] =
         [1.128_379, 0.196_246_97, 5.346_720_4e-2, 4.003_553_6e-3, 2.880_382_4e-4, 1.974_832_7e-6];
     const Q: [f32; 6] = [1.0, 0.507_250_5, 0.116_475_59, 1.544_424_4e-2, 1.216_335_2e-3, 3.748_072e-5];
-    for x in x {
-        let z = (*x * std::f32::consts::FRAC_1_SQRT_2).clamp(-4.0, 4.0);
-        let t = z * z;
-        let polynomial = |c: &[f32; 6]| c.iter().rev().fold(0.0, |sum, &c| mul_add::<FUSED>(sum, t, c));
-        let erf = z * polynomial(&P) / polynomial(&Q);
-        let half = 0.5 * *x;
-        *x = mul_add::<FUSED>(half, erf, half);
+    let z = (x * std::f32::consts::FRAC_1_SQRT_2).clamp(-4.0, 4.0);
+    let t = z * z;
+    let polynomial = |c: &[f32; 6]| c.iter().rev().fold(0.0, |sum, &c| mul_add::<FUSED>(sum, t, c));
+    let erf = z * polynomial(&P) / polynomial(&Q);
+    let half = 0.5 * x;
+    mul_add::<FUSED>(half, erf, half)
+}
+
+/// What becomes of a block of sums: `out = sums + bias`, `out += sums + bias`, or `out = gelu(sums + bias)`, row by row.
+///
+/// # Shapes
+/// `sums` \[n, 32\], `bias` \[32\], `out` \[n, 32\] at a stride. `rough` takes the shorter GELU, off by 5e-5 of the larger of 1 and |x|.
+pub(crate) fn add_block(
+    instructions: Instructions,
+    (sums, bias): (&[f32], &[f32; 32]),
+    (epilogue, rough): (Epilogue, bool),
+    (out, stride): (&mut [f32], usize),
+) {
+    let rows = sums.as_chunks::<32>().0;
+    let out = &mut out[..(rows.len() - 1) * stride + 32];
+    match (epilogue, rough) {
+        (Epilogue::Store, _) => dispatch!(instructions, store_rows(rows, bias, out, stride)),
+        (Epilogue::Add, _) => dispatch!(instructions, accumulate_rows(rows, bias, out, stride)),
+        (Epilogue::Gelu, false) => dispatch!(instructions, gelu_rows(rows, bias, out, stride)),
+        (Epilogue::Gelu, true) => dispatch!(instructions, rough_gelu_rows(rows, bias, out, stride)),
     }
+}
+
+#[inline(always)]
+fn store_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut [f32], stride: usize) {
+    each_row(sums, bias, out, stride, |_, value| value);
+}
+
+#[inline(always)]
+fn accumulate_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut [f32], stride: usize) {
+    each_row(sums, bias, out, stride, |old, value| old + value);
+}
+
+#[inline(always)]
+fn gelu_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut [f32], stride: usize) {
+    each_row(sums, bias, out, stride, |_, value| gelu_of::<FUSED>(value));
+}
+
+#[inline(always)]
+fn rough_gelu_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut [f32], stride: usize) {
+    each_row(sums, bias, out, stride, |_, value| rough_gelu::<FUSED>(value));
+}
+
+#[inline(always)]
+fn each_row(
+    sums: &[[f32; 32]],
+    bias: &[f32; 32],
+    out: &mut [f32],
+    stride: usize,
+    value: impl Fn(f32, f32) -> f32,
+) {
+    for (sums, out) in sums.iter().zip(out.chunks_mut(stride)) {
+        for ((out, sum), bias) in out[..32].iter_mut().zip(sums).zip(bias) {
+            *out = value(*out, sum + bias);
+        }
+    }
+}
+
+/// `x (1/2 + z P(z^2))` with z = x on |x| <= 4 and constant beyond: no division, and close enough for numbers that are then rounded to bf16.
+///
+/// P was fitted for this crate by reweighted least squares on the error of the whole; it is off by 4.2e-5 of the larger of 1 and |x|.
+#[inline(always)]
+fn rough_gelu<const FUSED: bool>(x: f32) -> f32 {
+    const P: [f32; 8] = [
+        0.398_673_36,
+        -0.065_887_78,
+        9.505_359e-3,
+        -1.006_479_2e-3,
+        7.485_334e-5,
+        -3.656_991_7e-6,
+        1.041_900_3e-7,
+        -1.301_191_4e-9,
+    ];
+    let z = x.clamp(-4.0, 4.0);
+    let t = z * z;
+    let sum = P.iter().rev().fold(0.0, |sum, &c| mul_add::<FUSED>(sum, t, c));
+    x * mul_add::<FUSED>(z, sum, 0.5)
 }
 
 /// `u = u / (1 + exp(-u)) * v`, in place.
@@ -137,7 +228,7 @@ pub(crate) fn swiglu(instructions: Instructions, u: &mut [f32], v: &[f32]) {
 #[inline(always)]
 fn swiglu_row<const FUSED: bool>(u: &mut [f32], v: &[f32]) {
     for (u, &v) in u.iter_mut().zip(v) {
-        *u = *u / (1.0 + exp::<FUSED>(-*u)) * v;
+        *u = *u / (1.0 + exp::<FUSED, 8>(-*u)) * v;
     }
 }
 
@@ -175,19 +266,19 @@ fn softmax<const FUSED: bool, const N: usize>(panel: &mut [f32], sums: &mut [f32
     let mut totals = [0.0_f32; N];
     for row in rows {
         for ((s, &m), total) in row.iter_mut().zip(&largest).zip(&mut totals) {
-            *s = exp::<FUSED>(*s - m);
+            *s = exp::<FUSED, 8>(*s - m);
             *total += *s;
         }
     }
     sums.copy_from_slice(&totals);
 }
 
-/// `exp(x)` within 2e-7 of itself for x in -87 to 88; smaller x give exp(-87), larger exp(88).
+/// `exp(x)` for x in -87 to 88; smaller x give exp(-87), larger exp(88).
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2: adding 1.5 * 2^23 rounds x / ln 2 to the integer n and leaves it in the low bits, which
-/// shifted into the exponent are 2^n. exp(r) is its Taylor polynomial of degree 7.
+/// shifted into the exponent are 2^n. exp(r) is its Taylor polynomial of so many terms: within 2e-7 of itself for 8, 4e-5 for 5.
 #[inline(always)]
-fn exp<const FUSED: bool>(x: f32) -> f32 {
+fn exp<const FUSED: bool, const TERMS: usize>(x: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0;
     // ln 2 = HIGH + LOW, HIGH with few enough digits that n * HIGH is exact.
     const HIGH: f32 = 0.693_359_4;
@@ -198,6 +289,68 @@ fn exp<const FUSED: bool>(x: f32) -> f32 {
     let n = shifted - SHIFT;
     let r = mul_add::<FUSED>(-n, LOW, mul_add::<FUSED>(-n, HIGH, x));
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
-    let series = TAYLOR.iter().rev().fold(0.0, |sum, &c| mul_add::<FUSED>(sum, r, c));
+    let series = TAYLOR[..TERMS].iter().rev().fold(0.0, |sum, &c| mul_add::<FUSED>(sum, r, c));
     series * power
+}
+
+/// Softmax numerators along rows of scores, rounded to bf16 for a tile product: `exp(s - max)`; `sums` gets each row's sum of what was rounded.
+///
+/// # Shapes
+/// `scores` \[n, stride\], of which `tokens` a row count -> `out` rows of `tokens`, the rest of the last tile zero.
+pub(crate) fn softmax_rows(
+    instructions: Instructions,
+    (scores, stride, tokens): (&[f32], usize, usize),
+    out: &mut TileRows,
+    sums: &mut [f32],
+) {
+    dispatch!(instructions, softmax_tile_rows(scores, stride, tokens, out, sums));
+}
+
+#[inline(always)]
+fn softmax_tile_rows<const FUSED: bool>(
+    scores: &[f32],
+    stride: usize,
+    tokens: usize,
+    out: &mut TileRows,
+    sums: &mut [f32],
+) {
+    const WIDTH: usize = tiles::DEPTH;
+    let whole = tokens / WIDTH;
+    for (row, (scores, sum)) in scores.chunks(stride).zip(sums).enumerate() {
+        let (chunks, rest) = scores[..tokens].as_chunks::<WIDTH>();
+        let mut largest = [f32::MIN; WIDTH];
+        for chunk in chunks {
+            for (m, &s) in largest.iter_mut().zip(chunk) {
+                *m = if s > *m { s } else { *m };
+            }
+        }
+        let largest = largest.iter().chain(rest).fold(f32::MIN, |m, &s| if s > m { s } else { m });
+        let mut lanes = [0.0_f32; WIDTH];
+        for (step, chunk) in chunks.iter().enumerate() {
+            exponentials::<FUSED>(chunk, largest, &mut lanes, out.entries(row, step));
+        }
+        if !rest.is_empty() {
+            // What fills the row up is far below every score: its numerators are zero in bf16 and add nothing to a sum of at least one.
+            let mut last = [f32::MIN; WIDTH];
+            last[..rest.len()].copy_from_slice(rest);
+            exponentials::<FUSED>(&last, largest, &mut lanes, out.entries(row, whole));
+            out.entries(row, whole)[rest.len()..].fill(0);
+        }
+        *sum = lanes.iter().sum();
+    }
+}
+
+#[inline(always)]
+fn exponentials<const FUSED: bool>(
+    scores: &[f32; tiles::DEPTH],
+    largest: f32,
+    lanes: &mut [f32; tiles::DEPTH],
+    out: &mut [u16; tiles::DEPTH],
+) {
+    for ((&s, lane), out) in scores.iter().zip(lanes).zip(out) {
+        let value = exp::<FUSED, 5>(s - largest);
+        *lane += value;
+        // Neither NaN nor infinite but where the sum is too, and then the row is lost in f32 already.
+        *out = (value.to_bits() + 0x8000 >> 16) as u16;
+    }
 }

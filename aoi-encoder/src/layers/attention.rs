@@ -1,7 +1,10 @@
 //! Multi-head self-attention of some of an image's tokens to all of them.
 
+use super::linear::Linear;
+use super::tile_attention::TileAttention;
 use crate::kernel::{
-    Buffer, Epilogue, Instructions, Layout, Packed, Tile, multiply_panel, softmax_columns, stride,
+    Arithmetic, Buffer, Epilogue, Instructions, Layout, Precision, Tile, TileRows, multiply_panel,
+    softmax_columns, stride,
 };
 use crate::{Config, Params};
 
@@ -15,8 +18,8 @@ const LANES: usize = 32;
 /// and values are read where the projection left them.
 #[derive(Debug)]
 pub(crate) struct Attention {
-    qkv: Packed,
-    out: Packed,
+    qkv: Linear,
+    out: Linear,
     heads: usize,
     width: usize,
 }
@@ -27,23 +30,31 @@ pub(crate) struct AttentionScratch {
     queries: Buffer,
     scores: Buffer,
     values: Buffer,
+    tiles: TileAttention,
 }
 
 impl AttentionScratch {
-    pub(crate) fn resize(&mut self, tokens: usize, head_width: usize) {
+    pub(crate) fn resize(&mut self, queries: usize, tokens: usize, head_width: usize) {
         self.queries.resize(head_width * LANES);
         self.scores.resize(tokens * LANES);
         self.values.resize(head_width * LANES);
+        self.tiles.resize(queries, tokens, head_width);
     }
 }
 
 impl Attention {
     /// The attention of block `index`; the output projection is scaled by `scale` where there is one.
-    pub(crate) fn new(config: &Config, params: &Params<f32>, index: usize, scale: &[f32]) -> Self {
+    pub(crate) fn new(
+        arithmetic: Arithmetic,
+        config: &Config,
+        params: &Params<f32>,
+        index: usize,
+        scale: &[f32],
+    ) -> Self {
         let get = |name: &str| params.get(&format!("block.{index}.attention.{name}"));
         Self {
-            qkv: Packed::new(get("qkv.weight"), get("qkv.bias"), config.width, &[]),
-            out: Packed::new(get("out.weight"), get("out.bias"), config.width, scale),
+            qkv: Linear::new(arithmetic, get("qkv.weight"), get("qkv.bias"), config.width, &[]),
+            out: Linear::new(arithmetic, get("out.weight"), get("out.bias"), config.width, scale),
             heads: config.heads,
             width: config.width,
         }
@@ -53,9 +64,15 @@ impl Attention {
     ///
     /// # Shapes
     /// `x` \[n, d\] at the stride of d -> `qkv` \[n, 3 d\] at the stride of 3 d.
-    pub(crate) fn project(&self, instructions: Instructions, n: usize, x: &[f32], qkv: &mut [f32]) {
+    pub(crate) fn project(
+        &self,
+        arithmetic: Arithmetic,
+        n: usize,
+        (x, rows): (&[f32], &mut TileRows),
+        qkv: &mut [f32],
+    ) {
         let target = (qkv, stride(3 * self.width));
-        self.qkv.apply(instructions, n, (x, stride(self.width)), target, Epilogue::Store);
+        self.qkv.apply(arithmetic, n, (x, stride(self.width)), target, (Epilogue::Store, rows));
     }
 
     /// `residual += attention` for the queries `first..first + n` of one image.
@@ -64,21 +81,26 @@ impl Attention {
     /// `qkv` \[t, 3 d\], all tokens of the image; `residual` \[n, d\]; `mixed` is scratch like it.
     pub(crate) fn forward(
         &self,
-        instructions: Instructions,
+        arithmetic: Arithmetic,
         (qkv, tokens): (&[f32], usize),
         (first, n): (usize, usize),
-        (scratch, mixed): (&mut AttentionScratch, &mut [f32]),
+        (scratch, mixed, rows): (&mut AttentionScratch, &mut [f32], &mut TileRows),
         residual: &mut [f32],
     ) {
-        let stride_d = stride(self.width);
+        let (stride_d, instructions) = (stride(self.width), arithmetic.instructions);
         for head in 0..self.heads {
+            if arithmetic.precision == Precision::Bf16 {
+                let of = (self.width, self.heads, head);
+                scratch.tiles.mix(instructions, (qkv, tokens), of, (first, n), mixed);
+                continue;
+            }
             for start in (0..n).step_by(LANES) {
                 let queries = (first + start, LANES.min(n - start));
                 let target = &mut mixed[start * stride_d..];
                 self.mix(instructions, (qkv, tokens), head, queries, scratch, target);
             }
         }
-        self.out.apply(instructions, n, (mixed, stride_d), (residual, stride_d), Epilogue::Add);
+        self.out.apply(arithmetic, n, (mixed, stride_d), (residual, stride_d), (Epilogue::Add, rows));
     }
 
     /// One head for at most 32 queries; row i of `mixed` is that of query `first + i`.

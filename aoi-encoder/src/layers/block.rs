@@ -3,7 +3,7 @@
 use super::attention::{Attention, AttentionScratch};
 use super::feedforward::Feedforward;
 use super::norm::Norm;
-use crate::kernel::{Buffer, Instructions, stride};
+use crate::kernel::{Arithmetic, Buffer, TileRows, stride};
 use crate::{Config, Params};
 
 /// `x += s1 * attention(norm1(x)); x += s2 * feedforward(norm2(x))`; the scales are folded into the last matrix of each branch.
@@ -21,6 +21,7 @@ pub(crate) struct Scratch {
     pub(crate) normed: Buffer,
     pub(crate) hidden: Buffer,
     pub(crate) attention: AttentionScratch,
+    pub(crate) rows: TileRows,
 }
 
 impl Scratch {
@@ -29,18 +30,18 @@ impl Scratch {
         self.normed.resize(rows * stride(config.width));
         let pixels = config.channels * config.patch * config.patch;
         self.hidden.resize(rows * stride(config.hidden_rows()).max(stride(pixels)));
-        self.attention.resize(tokens, config.head_width());
+        self.attention.resize(rows, tokens, config.head_width());
     }
 }
 
 impl Block {
-    pub(crate) fn new(config: &Config, params: &Params<f32>, index: usize) -> Self {
+    pub(crate) fn new(arithmetic: Arithmetic, config: &Config, params: &Params<f32>, index: usize) -> Self {
         let name = |part: &str| format!("block.{index}.{part}");
         Self {
             norm1: Norm::new(params, &name("norm1"), config.norm_epsilon),
-            attention: Attention::new(config, params, index, params.get(&name("scale1"))),
+            attention: Attention::new(arithmetic, config, params, index, params.get(&name("scale1"))),
             norm2: Norm::new(params, &name("norm2"), config.norm_epsilon),
-            feedforward: Feedforward::new(config, params, index, params.get(&name("scale2"))),
+            feedforward: Feedforward::new(arithmetic, config, params, index, params.get(&name("scale2"))),
         }
     }
 
@@ -50,15 +51,15 @@ impl Block {
     /// `x` \[n, d\] -> `qkv` \[n, 3 d\].
     pub(crate) fn begin(
         &self,
-        instructions: Instructions,
+        arithmetic: Arithmetic,
         n: usize,
         x: &[f32],
         scratch: &mut Scratch,
         qkv: &mut [f32],
     ) {
         let stride_d = x.len() / n;
-        self.norm1.forward(instructions, (x, stride_d), (&mut scratch.normed, stride_d));
-        self.attention.project(instructions, n, &scratch.normed, qkv);
+        self.norm1.forward(arithmetic.instructions, (x, stride_d), (&mut scratch.normed, stride_d));
+        self.attention.project(arithmetic, n, (&scratch.normed, &mut scratch.rows), qkv);
     }
 
     /// The block's output for the tokens `first..first + n` of an image, in place.
@@ -67,16 +68,17 @@ impl Block {
     /// `qkv` \[t, 3 d\] of the whole image, `x` \[n, d\].
     pub(crate) fn finish(
         &self,
-        instructions: Instructions,
+        arithmetic: Arithmetic,
         (qkv, tokens): (&[f32], usize),
         (first, n): (usize, usize),
         scratch: &mut Scratch,
         x: &mut [f32],
     ) {
         let stride_d = x.len() / n;
-        let buffers = (&mut scratch.attention, &mut *scratch.normed);
-        self.attention.forward(instructions, (qkv, tokens), (first, n), buffers, x);
-        self.norm2.forward(instructions, (x, stride_d), (&mut scratch.normed, stride_d));
-        self.feedforward.forward(instructions, n, &scratch.normed, &mut scratch.hidden, x);
+        let buffers = (&mut scratch.attention, &mut *scratch.normed, &mut scratch.rows);
+        self.attention.forward(arithmetic, (qkv, tokens), (first, n), buffers, x);
+        self.norm2.forward(arithmetic.instructions, (x, stride_d), (&mut scratch.normed, stride_d));
+        let hidden = (&mut *scratch.hidden, &mut scratch.rows);
+        self.feedforward.forward(arithmetic, n, &scratch.normed, hidden, x);
     }
 }

@@ -6,5 +6,7 @@
 pub(crate) mod attention;
 pub(crate) mod block;
 pub(crate) mod feedforward;
+pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod patch;
+pub(crate) mod tile_attention;

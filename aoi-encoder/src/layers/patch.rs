@@ -1,20 +1,22 @@
 //! The patch projection: a convolution whose stride is its size, as a matrix product.
 
-use crate::kernel::{Epilogue, Instructions, Packed, stride};
+use super::linear::Linear;
+use crate::kernel::{Arithmetic, Epilogue, TileRows, stride};
 use crate::{Config, Grid, Params};
 
 /// Projects every p x p x c patch to a token.
 #[derive(Debug)]
 pub(crate) struct PatchProjection {
-    linear: Packed,
+    linear: Linear,
     channels: usize,
     patch: usize,
 }
 
 impl PatchProjection {
-    pub(crate) fn new(config: &Config, params: &Params<f32>) -> Self {
+    pub(crate) fn new(arithmetic: Arithmetic, config: &Config, params: &Params<f32>) -> Self {
         let inputs = config.channels * config.patch * config.patch;
-        let linear = Packed::new(params.get("patch.weight"), params.get("patch.bias"), inputs, &[]);
+        let linear =
+            Linear::new(arithmetic, params.get("patch.weight"), params.get("patch.bias"), inputs, &[]);
         Self { linear, channels: config.channels, patch: config.patch }
     }
 
@@ -29,10 +31,10 @@ impl PatchProjection {
     /// `image` \[c, rows * p, columns * p\] -> `out` \[n, d\] at the stride of d; `pixels` is scratch of n rows at the stride of c p p.
     pub(crate) fn forward(
         &self,
-        instructions: Instructions,
+        arithmetic: Arithmetic,
         (image, grid): (&[f32], Grid),
         (first, n): (usize, usize),
-        pixels: &mut [f32],
+        (pixels, rows): (&mut [f32], &mut TileRows),
         out: &mut [f32],
     ) {
         let (p, stride_pixels) = (self.patch, stride(self.inputs()));
@@ -45,6 +47,6 @@ impl PatchProjection {
             }
         }
         let target = (out, stride(self.linear.outputs()));
-        self.linear.apply(instructions, n, (pixels, stride_pixels), target, Epilogue::Store);
+        self.linear.apply(arithmetic, n, (pixels, stride_pixels), target, (Epilogue::Store, rows));
     }
 }

@@ -3,7 +3,7 @@
 //! The one `unsafe` is the mapping itself: a file that another program shortens while it is mapped can end this program, which no check
 //! prevents. Everything in the file is checked before it is used, against lengths that follow from the file's own size.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ struct Description {
     patch: usize,
     classes: Vec<String>,
     images: Vec<BankImage>,
+    /// Absent in files of before there were any.
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +111,7 @@ impl Bank {
             patch: self.shape().patch,
             classes: self.classes.clone(),
             images: self.images.clone(),
+            attributes: self.attributes.clone(),
         };
         let description = serde_json::to_string(&description).map_err(|e| bad(&e))?;
         let tensors = [
@@ -194,7 +198,8 @@ impl Bank {
             Keys::Owned(keys.map_err(|e| bad(format!("keys: {e}")))?)
         };
         Rows::new("key", keys.view().into())?;
-        Self::from_parts(keys, labels, description.classes, description.images)
+        let Description { classes, images, attributes, .. } = description;
+        Self::from_parts(keys, labels, classes, images, attributes)
     }
 }
 

@@ -20,13 +20,14 @@ fn two_images(labels: &dyn Fn(usize) -> Labels) -> Bank {
         let keys = Array2::from_shape_fn((rows, 4), |(i, j)| (i * 10 + j) as f32 + rows as f32 * 100.0);
         bank.add_image(name, keys.view(), &labels(rows)).unwrap();
     }
+    bank.set_attribute("encoder", "an encoder");
     bank
 }
 
 fn assert_same(a: &Bank, b: &Bank) {
     assert_eq!(
-        (a.keys(), a.labels(), a.classes(), a.images()),
-        (b.keys(), b.labels(), b.classes(), b.images())
+        (a.keys(), a.labels(), a.classes(), a.images(), a.attributes()),
+        (b.keys(), b.labels(), b.classes(), b.images(), b.attributes())
     );
 }
 

@@ -1,15 +1,14 @@
 //! The CPU search: scan an approximation with a proven error bound, keep what it cannot exclude, score that in f64.
 //!
 //! # Source
-//! The bank is cut into bins of 16 rows. If the k-th best lower bound over the bins is t, then k rows score at least t, so
-//! a bin whose upper bound is below t holds none of the k best, ties included. The same holds for rows. What is left
-//! is scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
+//! If the k-th best lower bound of any rows looked at is t, then k rows score at least t, so a row whose upper bound is below t is none of
+//! the k best, ties included; and a bin of 16 rows whose best approximate score cannot reach t holds none of them. What is left is
+//! scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
 
-mod bound;
+mod amx;
 mod code;
 mod compact;
 mod float;
-mod frame;
 mod scan;
 mod shortlist;
 pub(crate) mod simd;
@@ -24,12 +23,12 @@ use ndarray::{ArrayView2, CowArray, Ix2};
 
 use self::compact::{CompactPass, Panels};
 use self::float::FloatPass;
-use self::frame::Frame;
 use self::scan::{Pass, scan};
 use self::shortlist::{Candidate, Shortlist};
 use self::simd::Isa;
 use self::tile::LANES;
-use super::{Rows, Search, SearchOptions, in_parallel};
+use super::frame::Frame;
+use super::{Rows, Search, SearchOptions, bound, frame, in_parallel};
 use crate::neighbours::keep_best;
 use crate::{Certificate, Metric, Neighbour, Neighbours, RetrievalError, Route, Scorer, metric};
 
@@ -94,6 +93,19 @@ pub struct CpuSearch<'a> {
     isa: Isa,
 }
 
+/// The rows of a search in their frame.
+#[cfg(feature = "gpu")]
+pub(super) struct Prepared<'a, 'b> {
+    pub(super) rows: &'a Rows<'b>,
+    /// Length of each row.
+    pub(super) norms: &'a [f64],
+    pub(super) frame: &'a Frame,
+    /// Bias of each row; negative infinity beyond the last row.
+    pub(super) bias: &'a [f32],
+    /// Terms of each bin of 16 rows, as the f32 scan needs them.
+    pub(super) terms: &'a [bound::Terms],
+}
+
 impl<'a> CpuSearch<'a> {
     /// Prepares a search over `bank` `[n, d]`, borrowed or owned.
     ///
@@ -146,6 +158,18 @@ impl<'a> CpuSearch<'a> {
         self.panels.codes.as_ref().map(|c| c.coder.head)
     }
 
+    /// What a search on another device shares with this one.
+    #[cfg(feature = "gpu")]
+    pub(super) fn prepared(&self) -> Prepared<'_, 'a> {
+        Prepared {
+            rows: &self.bank,
+            norms: &self.norms,
+            frame: &self.frame,
+            bias: self.panels.bias.as_flattened(),
+            terms: &self.panels.float_terms,
+        }
+    }
+
     fn bins(&self) -> usize {
         self.bank.count().div_ceil(LANES)
     }
@@ -168,28 +192,10 @@ impl<'a> CpuSearch<'a> {
         threads: usize,
     ) -> Vec<Option<Answer>> {
         let Some(codes) = &self.panels.codes else { return vec![None; chosen.len()] };
-        let pass = CompactPass::new(&self.panels, codes, &self.frame, self.isa, self.bins(), queries, chosen);
+        let pass =
+            CompactPass::new(&self.panels, codes, &self.frame, self.isa, self.bank.count(), queries, chosen);
         let lists = self.shortlists(&pass, chosen.len(), k, threads);
-        self.finish(queries, chosen, &lists, k, threads, Route::Compact, |i, list| {
-            let mut lower = Vec::with_capacity(list.len() * LANES);
-            let mut values = Vec::with_capacity(list.len() * LANES);
-            for c in list {
-                let first = c.first_row();
-                for (row, value) in (first..).zip(pass.row_values(c.bin as usize, i)) {
-                    if (row as usize) < self.bank.count() {
-                        let (value, error) = (f64::from(value), f64::from(c.error));
-                        lower.push(value - error);
-                        values.push((row, value + error));
-                    }
-                }
-            }
-            if lower.len() > k {
-                let (_, kth, _) = lower.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-                let threshold = *kth;
-                values.retain(|v| v.1 >= threshold);
-            }
-            values.into_iter().map(|v| v.0).collect()
-        })
+        self.finish(queries, chosen, &lists, k, threads, Route::Compact)
     }
 
     /// Answers the queries that an f32 scan can decide; the others are left as `None`.
@@ -206,17 +212,10 @@ impl<'a> CpuSearch<'a> {
         let pass =
             FloatPass::new(&self.bank, &self.norms, &self.frame, &self.panels, self.isa, queries, chosen);
         let lists = self.shortlists(&pass, chosen.len(), k, threads);
-        self.finish(queries, chosen, &lists, k, threads, Route::F32, |_, list| {
-            let n = self.bank.count();
-            list.iter()
-                .flat_map(|c| (c.first_row()..).take(LANES))
-                .filter(|&row| (row as usize) < n)
-                .collect()
-        })
+        self.finish(queries, chosen, &lists, k, threads, Route::F32)
     }
 
     /// Scores what is left of each list in f64, unless too much is left.
-    #[expect(clippy::too_many_arguments, reason = "the two scans share their last step and nothing else")]
     fn finish(
         &self,
         queries: &Rows<'_>,
@@ -225,7 +224,6 @@ impl<'a> CpuSearch<'a> {
         k: usize,
         threads: usize,
         route: Route,
-        rows_left: impl Fn(usize, &[Candidate]) -> Vec<u32> + Sync,
     ) -> Vec<Option<Answer>> {
         // A list longer than this costs more than the next scan would.
         let limit = (256 + 8 * k).max(self.bins() / 32);
@@ -235,17 +233,50 @@ impl<'a> CpuSearch<'a> {
                 if list.len() > limit {
                     return None;
                 }
-                let rows = rows_left(i, list);
-                let certificate = Certificate { route, bins: count(list.len()), rescored: count(rows.len()) };
-                Some((self.score(queries.row(chosen[i]), rows.into_iter(), k), certificate))
+                let bins = list.chunk_by(|a, b| a.row as usize / LANES == b.row as usize / LANES).count();
+                let certificate = Certificate { route, bins: count(bins), rescored: count(list.len()) };
+                Some((self.score(queries.row(chosen[i]), list.iter().map(|c| c.row), k), certificate))
             })
             .collect::<Vec<_>>()
         })
         .concat()
     }
 
+    /// The answers to the queries `chosen`, each by the first scan that can decide it; `k` is at most the number of rows.
+    pub(super) fn answers(
+        &self,
+        queries: &Rows<'_>,
+        chosen: &[usize],
+        k: usize,
+        threads: usize,
+    ) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = vec![None; chosen.len()];
+        if k == 0 {
+            let none = Certificate { route: Route::Exhaustive, bins: 0, rescored: 0 };
+            answers.fill(Some((Vec::new(), none)));
+        }
+        let mut open: Vec<usize> = (0..answers.len()).filter(|&i| answers[i].is_none()).collect();
+        // Queries outside the range of the f32 frame wait for exact scoring.
+        let in_range = |i: &usize| self.frame.coefficients(metric::norm(queries.row(chosen[*i]))).is_some();
+        for scan in [Self::by_compact_copy, Self::by_float_scan] {
+            let able: Vec<usize> = open.iter().copied().filter(in_range).collect();
+            for batch in able.chunks(BATCH) {
+                let asked: Vec<usize> = batch.iter().map(|&i| chosen[i]).collect();
+                for (&i, answer) in batch.iter().zip(scan(self, queries, &asked, k, threads)) {
+                    answers[i] = answer;
+                }
+            }
+            open.retain(|&i| answers[i].is_none());
+        }
+        let asked: Vec<usize> = open.iter().map(|&i| chosen[i]).collect();
+        for (&i, answer) in open.iter().zip(self.exhaustively(queries, &asked, k, threads)) {
+            answers[i] = Some(answer);
+        }
+        answers.into_iter().flatten().collect()
+    }
+
     /// The best `k` of `rows` by their f64 scores.
-    fn score(&self, query: &[f32], rows: impl Iterator<Item = u32>, k: usize) -> Vec<Neighbour> {
+    pub(super) fn score(&self, query: &[f32], rows: impl Iterator<Item = u32>, k: usize) -> Vec<Neighbour> {
         let metric = self.metric();
         let mut best = Vec::new();
         let room = 4 * k + 256;
@@ -273,7 +304,8 @@ impl<'a> CpuSearch<'a> {
     }
 }
 
-type Answer = (Vec<Neighbour>, Certificate);
+/// The neighbours of one query, best first, and how they were found.
+pub(super) type Answer = (Vec<Neighbour>, Certificate);
 
 /// A count as the certificate holds it; rows are counted in u32 throughout.
 fn count(n: usize) -> u32 {
@@ -300,27 +332,7 @@ impl Search for CpuSearch<'_> {
     ) -> Result<Neighbours, RetrievalError> {
         let queries = Rows::queries(&queries, self.width(), options)?;
         let k = options.k.min(self.rows());
-        let threads = options.thread_count();
-        let mut answers: Vec<Option<Answer>> = vec![None; queries.count()];
-        if k == 0 {
-            let none = Certificate { route: Route::Exhaustive, bins: 0, rescored: 0 };
-            answers.fill(Some((Vec::new(), none)));
-        }
-        let mut open: Vec<usize> = (0..answers.len()).filter(|&q| answers[q].is_none()).collect();
-        // Queries outside the range of the f32 frame wait for exact scoring.
-        let in_range = |q: &usize| self.frame.coefficients(metric::norm(queries.row(*q))).is_some();
-        for scan in [Self::by_compact_copy, Self::by_float_scan] {
-            let able: Vec<usize> = open.iter().copied().filter(in_range).collect();
-            for batch in able.chunks(BATCH) {
-                for (&q, answer) in batch.iter().zip(scan(self, &queries, batch, k, threads)) {
-                    answers[q] = answer;
-                }
-            }
-            open.retain(|&q| answers[q].is_none());
-        }
-        for (&q, answer) in open.iter().zip(self.exhaustively(&queries, &open, k, threads)) {
-            answers[q] = Some(answer);
-        }
-        Ok(Neighbours::from_lists(answers.into_iter().flatten().collect(), k))
+        let all: Vec<usize> = (0..queries.count()).collect();
+        Ok(Neighbours::from_lists(self.answers(&queries, &all, k, options.thread_count()), k))
     }
 }

@@ -1,5 +1,7 @@
 //! What the integration tests share: fixtures and an oracle that shares no code with the crate.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test binary uses its part")]
+
+pub(crate) mod conformance;
 
 use aoi_retrieval::Metric;
 use aoi_retrieval::ndarray::{Array, ArrayView1, ArrayView2, Dimension};

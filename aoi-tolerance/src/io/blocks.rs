@@ -81,7 +81,7 @@ impl Blocks {
 }
 
 /// Finds the last line end outside quotes; continues where it stopped when the buffer grows.
-struct Scanner {
+pub(crate) struct Scanner {
     delimiter: u8,
     /// Bytes looked at.
     seen: usize,
@@ -92,20 +92,20 @@ struct Scanner {
 }
 
 impl Scanner {
-    fn new(delimiter: u8) -> Self {
+    pub(crate) fn new(delimiter: u8) -> Self {
         Self { delimiter, seen: 0, open: None, record_end: None }
     }
 
-    fn open_quote(&self) -> Option<usize> {
+    pub(crate) fn open_quote(&self) -> Option<usize> {
         self.open
     }
 
-    fn last_record_end(&self) -> Option<usize> {
+    pub(crate) fn last_record_end(&self) -> Option<usize> {
         self.record_end
     }
 
     /// Looks at what is new in `bytes`; `at_end` says that nothing follows.
-    fn scan(&mut self, bytes: &[u8], at_end: bool) {
+    pub(crate) fn scan(&mut self, bytes: &[u8], at_end: bool) {
         let mut at = self.seen;
         while at < bytes.len() {
             if self.open.is_some() {

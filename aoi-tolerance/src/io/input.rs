@@ -72,6 +72,8 @@ pub(crate) struct Input {
     state: Arc<Mutex<Sha256>>,
     bytes: Arc<AtomicU64>,
     path: PathBuf,
+    #[cfg_attr(not(feature = "store"), expect(dead_code, reason = "asked by the reader of growing files"))]
+    compressed: bool,
 }
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -104,7 +106,7 @@ impl Input {
         } else {
             Box::new(whole)
         };
-        Ok(Self { reader, state, bytes, path: path.to_owned() })
+        Ok(Self { reader, state, bytes, path: path.to_owned(), compressed: gzip || zstd })
     }
 
     /// Reads until `buffer` is full or the input ends; how much was read.
@@ -132,6 +134,12 @@ impl Input {
         let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
         self.reader = Box::new(io::Cursor::new(head).chain(rest));
         Ok(is_json)
+    }
+
+    /// Whether it is compressed: then its end is where its content ends, and not just where a writer stands.
+    #[cfg(feature = "store")]
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
     /// Where it is read.

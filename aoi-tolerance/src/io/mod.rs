@@ -2,6 +2,8 @@
 
 mod blocks;
 mod cfx;
+#[cfg(feature = "store")]
+mod follow;
 mod form;
 mod header;
 mod held;
@@ -24,6 +26,8 @@ mod validation;
 mod verdict;
 mod whole;
 
+#[cfg(feature = "store")]
+pub use follow::{Followed, Follower};
 pub use form::LimitForm;
 pub use held::held_csv;
 pub use input::{InputFile, digest_of};

@@ -38,7 +38,7 @@ pub(crate) struct Parsed {
 }
 
 /// What a parser keeps while it reads one file: words, and rows that may come again, are the file's own.
-struct OfFile {
+pub(crate) struct OfFile {
     file: u32,
     verdicts: VerdictReader,
     repeated: Option<Repeated>,
@@ -49,6 +49,12 @@ impl OfFile {
         let boundary = reader.collector.options.boundary;
         let repeated = if layout.is_cfx { None } else { Repeated::new(layout, reader.mapping(), boundary) };
         Self { file: layout.file, verdicts: layout.verdict.clone(), repeated }
+    }
+
+    /// For rows that are all to be heard, repeated or not.
+    #[cfg(feature = "store")]
+    pub(crate) fn heard(layout: &Layout) -> Self {
+        Self { file: layout.file, verdicts: layout.verdict.clone(), repeated: None }
     }
 
     fn finish(mut self, reader: &mut RowReader<'_>, words: &mut VerdictWords) {
@@ -72,13 +78,7 @@ pub(crate) fn parse(queue: &Mutex<Receiver<Job>>, done: &Sender<Done>, mut reade
             old.finish(&mut reader, &mut words);
         }
         let Some(of_file) = &mut of_file else { break };
-        let rows = if layout.is_cfx {
-            cfx::read_block(&mut reader, &mut of_file.verdicts, &layout, &block)
-        } else if is_plain(&block.bytes) {
-            parse_plain_block(&mut reader, of_file, &layout, &block)
-        } else {
-            parse_block(&mut reader, of_file, &layout, &block)
-        };
+        let rows = parse_rows(&mut reader, of_file, &layout, &block);
         let rejects = std::mem::take(&mut reader.rejects);
         if done.send(Done { number, file: layout.file, rows, rejects }).is_err() {
             break;
@@ -98,6 +98,22 @@ pub(crate) fn start_line(block: &[u8], position: Option<&csv::Position>) -> u64 
     let at = usize::try_from(position.byte()).unwrap_or(usize::MAX);
     let skipped = block.get(at..).unwrap_or_default().iter().take_while(|b| matches!(b, b'\n' | b'\r'));
     position.line() - 1 + skipped.filter(|b| **b == b'\n').count() as u64
+}
+
+/// Parses a block the way that fits it; gives its rows.
+pub(crate) fn parse_rows(
+    reader: &mut RowReader<'_>,
+    of_file: &mut OfFile,
+    layout: &Layout,
+    block: &Block,
+) -> u64 {
+    if layout.is_cfx {
+        cfx::read_block(reader, &mut of_file.verdicts, layout, block)
+    } else if is_plain(&block.bytes) {
+        parse_plain_block(reader, of_file, layout, block)
+    } else {
+        parse_block(reader, of_file, layout, block)
+    }
 }
 
 /// Parses a block that may hold anything; gives its rows.

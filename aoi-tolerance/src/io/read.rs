@@ -310,7 +310,7 @@ fn read_files(
 }
 
 /// Cuts the header, and what stands before it, off the first block.
-fn take_header(path: &Path, block: &mut Block, options: &ReadOptions) -> Result<Header, Error> {
+pub(crate) fn take_header(path: &Path, block: &mut Block, options: &ReadOptions) -> Result<Header, Error> {
     let fail = |reason: &str| Error::Header { path: path.to_owned(), reason: reason.into() };
     if block.bytes.starts_with(&[0xff, 0xfe]) || block.bytes.starts_with(&[0xfe, 0xff]) {
         return Err(fail("the file is UTF-16; save it as UTF-8"));

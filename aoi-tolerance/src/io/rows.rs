@@ -25,9 +25,27 @@ pub(crate) struct Shared {
     pub(crate) acknowledged: HashSet<String>,
 }
 
+/// Hears every record as it is read, passes too.
+pub(crate) trait Listener {
+    /// A record that can be used.
+    fn record(&mut self, record: &Record<'_>);
+
+    /// A record that cannot be placed. With `alone`, all that is missing is a value: true if the record is known by its id, so that its verdict was
+    /// all there was to say.
+    fn unreadable(
+        &mut self,
+        key: [Option<&str>; 6],
+        verdict: Option<Verdict>,
+        record_id: &str,
+        alone: bool,
+    ) -> bool;
+}
+
 /// Reads the rows of blocks into a collector; one per thread.
 pub(crate) struct RowReader<'s> {
     shared: &'s Shared,
+    /// Where records go beside the collector.
+    pub(crate) listener: Option<&'s mut dyn Listener>,
     pub(crate) collector: Collector,
     pub(crate) rejects: Vec<Reject>,
     /// Empty cells of wide rows.
@@ -47,7 +65,7 @@ struct Row<'a> {
 
 impl<'s> RowReader<'s> {
     pub(crate) fn new(shared: &'s Shared, collector: Collector) -> Self {
-        Self { shared, collector, rejects: Vec::new(), not_measured: 0, passed: None }
+        Self { shared, listener: None, collector, rejects: Vec::new(), not_measured: 0, passed: None }
     }
 
     /// The byte between fields.
@@ -148,7 +166,7 @@ impl<'s> RowReader<'s> {
             // Fields before the first torn one still stand in their place, but which that is cannot be known: only the part is trusted.
             let part = layout.key[0].text(fields).trim().to_owned();
             let part = (!part.is_empty()).then_some(part);
-            self.collector.push_unreadable([part.as_deref(), None, None, None, None, None], guarding);
+            self.lose([part.as_deref(), None, None, None, None, None], guarding);
         }
         let value = shortened(&fields.iter().collect::<Vec<_>>().join(","));
         let column = format!("{} of {} fields", fields.len(), layout.header.len());
@@ -173,7 +191,7 @@ impl<'s> RowReader<'s> {
                 (!text.is_empty() && !text.contains('\u{fffd}')).then_some(text)
             };
             let key: [Option<String>; 6] = std::array::from_fn(|i| readable(&layout.key[i]));
-            self.collector.push_unreadable(std::array::from_fn(|i| key[i].as_deref()), guarding);
+            self.lose(std::array::from_fn(|i| key[i].as_deref()), guarding);
         }
         let value = shortened(&lossy.iter().collect::<Vec<_>>().join(","));
         self.rejects.push(Reject {
@@ -183,6 +201,14 @@ impl<'s> RowReader<'s> {
             reason: RejectReason::NotUtf8,
             blocks,
         });
+    }
+
+    /// Passes on a record that cannot be placed.
+    pub(crate) fn lose(&mut self, key: [Option<&str>; 6], verdict: Option<Verdict>) {
+        if let Some(listener) = &mut self.listener {
+            listener.unreadable(key, verdict, "", false);
+        }
+        self.collector.push_unreadable(key, verdict);
     }
 
     /// Reads one feature of a row.
@@ -300,7 +326,7 @@ impl<'s> RowReader<'s> {
             return;
         }
         let flagged = record.tolerance.flagging_side(record.value, self.collector.options.boundary).is_some();
-        let kept = flagged || record.verdict.is_some_and(Verdict::is_fault);
+        let kept = flagged || record.verdict.is_some_and(Verdict::is_fault) || self.listener.is_some();
         let text = |field: &'_ Field| field.text(fields).trim().to_owned();
         let mut names = if kept {
             [&layout.record_id, &layout.defect_id, &layout.board, &layout.refdes, &layout.reviewer].map(text)
@@ -329,6 +355,9 @@ impl<'s> RowReader<'s> {
         };
         let (before, noted) = (self.collector.counts, self.rejects.len());
         let intake = self.collector.push(&record);
+        if let Some(listener) = &mut self.listener {
+            listener.record(&record);
+        }
         debug_assert_eq!(intake, Intake::Counted);
         let after = self.collector.counts;
         if after.machine_disagrees > before.machine_disagrees {
@@ -355,6 +384,16 @@ impl<'s> RowReader<'s> {
     ) {
         let verdict = row.verdict.verdict();
         let guards = verdict.is_some_and(Verdict::guards);
+        if let Some(listener) = &mut self.listener
+            && reason == RejectReason::Missing
+        {
+            let id = row.layout.record_id.text(row.fields);
+            let key = row.key(measured);
+            let known = |i: usize| Some(key[i].trim()).filter(|t| !t.is_empty());
+            if listener.unreadable(std::array::from_fn(known), verdict, id.trim(), true) {
+                return;
+            }
+        }
         // What cannot be read counts as flagged; what is empty or has no limit only where the machine says that it flagged it.
         let silent = matches!(reason, RejectReason::Missing | RejectReason::NoLimit);
         let flagged = !silent || machine_flagged(row) == Some(true);
@@ -362,7 +401,7 @@ impl<'s> RowReader<'s> {
             let key = row.key(measured);
             let known = |i: usize| Some(key[i].trim()).filter(|t| !t.is_empty());
             let verdict = if guards || flagged { verdict } else { Some(Verdict::Pass) };
-            self.collector.push_unreadable(std::array::from_fn(known), verdict);
+            self.lose(std::array::from_fn(known), verdict);
         }
         self.rejects.push(Reject {
             source: row.source,

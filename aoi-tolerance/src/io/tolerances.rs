@@ -121,6 +121,12 @@ impl ToleranceTable {
         self.entries.get(&wanted)
     }
 
+    /// The limits that the table has for a key: part, model, revision, inspection, feature.
+    pub fn limits(&self, key: [&str; 5]) -> Option<Tolerance> {
+        let [part, model, revision, inspection, feature] = key;
+        self.get([part, model, revision, inspection, feature, ""]).map(|entry| entry.written)
+    }
+
     /// The features that the table names, sorted.
     pub(crate) fn features(&self) -> Vec<&str> {
         let mut names: Vec<&str> =
@@ -147,6 +153,8 @@ mod tests {
         assert_eq!(entry.written, Tolerance { lower: Some(-75.0), upper: Some(75.0) });
         assert_eq!((entry.sigma, entry.unit.as_str()), (Some(1.5), "um"));
         assert_eq!(table.get(["R0402", "", "", "solder", "offset x", ""]), None);
+        let limits = table.limits(["U17", "", "", "lead", "coplanarity"]);
+        assert_eq!(limits, Some(Tolerance { lower: None, upper: Some(80.0) }));
         assert_eq!(table.features(), ["coplanarity", "fillet height", "offset x"]);
     }
 

@@ -42,9 +42,14 @@ mod histogram;
 mod name;
 mod pareto;
 mod settings;
+#[cfg(feature = "store")]
+mod status;
 mod summary;
 mod svg;
 mod table;
+
+#[cfg(feature = "store")]
+pub use status::{StatusContext, write_status};
 
 use std::io;
 
@@ -59,6 +64,9 @@ use crate::population::Population;
 use crate::proposal::Proposal;
 use crate::quality::{self, QualityOptions};
 use crate::simulate::Totals;
+
+/// The style of the page, for other pages of the same house.
+pub const STYLE: &str = include_str!("../../templates/style.css");
 
 /// Charts of limits that escapes or blocks put first, at most: a page of thousands could not be opened.
 const URGENT_CHARTS: usize = 100;

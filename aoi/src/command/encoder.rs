@@ -3,14 +3,15 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use aoi_encoder::weights::{ChannelRule, Inspection, LoadOptions, inspect};
-use aoi_encoder::{Config, EmbedOptions, Error, Tiling, embed, preset_names};
-use clap::{Args, Subcommand, ValueEnum};
+use aoi_encoder::weights::{Inspection, inspect};
+use aoi_encoder::{EmbedOptions, Error, Tiling, embed};
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::interrupt;
 use super::outcome::{Failure, Outcome};
+use super::weights::LoadArguments;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -20,51 +21,14 @@ pub(crate) enum Command {
     Embed(Box<EmbedArguments>),
 }
 
-/// What the file does not say itself.
+/// A weights file and what it does not say itself.
 #[derive(Args)]
 struct WeightArguments {
     /// Weights: safetensors with timm, Hugging Face, `DINOv2` or MAE names, or this project's own; a config.json beside them is read
     #[arg(value_name = "WEIGHTS")]
     weights: PathBuf,
-    /// Attention heads, where neither file nor config.json says them
-    #[arg(long, value_name = "N")]
-    heads: Option<usize>,
-    /// Architecture by name; a wrong name lists them
-    #[arg(long, value_name = "NAME", value_parser = preset)]
-    preset: Option<Config>,
-    /// Adapt the patch projection to this many channels
-    #[arg(long, value_name = "N")]
-    channels: Option<usize>,
-    /// How it is adapted
-    #[arg(long, value_enum, default_value = "average", requires = "channels")]
-    channel_rule: ChannelRuleName,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ChannelRuleName {
-    /// Every new channel gets the mean of the old ones
-    Average,
-    /// Old channels are repeated
-    Repeat,
-}
-
-fn preset(name: &str) -> Result<Config, String> {
-    Config::preset(name).map_err(|_| format!("known are {}", preset_names().join(", ")))
-}
-
-impl WeightArguments {
-    fn options(&self) -> LoadOptions {
-        let rule = match self.channel_rule {
-            ChannelRuleName::Average => ChannelRule::Average,
-            ChannelRuleName::Repeat => ChannelRule::Repeat,
-        };
-        LoadOptions {
-            heads: self.heads,
-            channels: self.channels.map(|n| (n, rule)),
-            config: self.preset.clone(),
-            ..LoadOptions::default()
-        }
-    }
+    #[command(flatten)]
+    load: LoadArguments,
 }
 
 #[derive(Args)]
@@ -135,7 +99,7 @@ pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
 }
 
 fn info(arguments: &InfoArguments) -> Result<Outcome, Error> {
-    let found = inspect(&arguments.weights.weights, &arguments.weights.options())?;
+    let found = inspect(&arguments.weights.weights, &arguments.weights.load.options())?;
     if arguments.json {
         let Inspection { family, config, parameters, number_types, notes, problems } = &found;
         let summary = json!({
@@ -178,7 +142,7 @@ fn embeddings(arguments: &EmbedArguments) -> Result<Outcome, Error> {
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
     let done = embed(
         &arguments.weights.weights,
-        &arguments.weights.options(),
+        &arguments.weights.load.options(),
         &arguments.images,
         &arguments.out,
         &options,

@@ -6,7 +6,9 @@ mod interrupt;
 mod outcome;
 mod progress;
 mod retrieval;
+mod segment;
 mod tolerance;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -42,6 +44,9 @@ enum Command {
     /// Search for nearest neighbours.
     #[command(subcommand)]
     Retrieval(retrieval::Command),
+    /// Segment images with a few labelled ones; measure the masks.
+    #[command(subcommand)]
+    Segment(segment::Command),
 }
 
 /// Parses the arguments, runs the command, and says how it went.
@@ -52,6 +57,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Tolerance(command) => tolerance::run(command),
         Command::Encoder(command) => encoder::run(&command),
         Command::Retrieval(command) => retrieval::run(&command),
+        Command::Segment(command) => segment::run(&command),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -18,6 +18,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Failure {
     /// The library's word.
     Tolerance(Error),
+    /// The pipeline's word.
+    Pipeline(aoi::Error),
     /// Arguments that do not fit together.
     Usage(String),
     /// Anything else.
@@ -30,7 +32,8 @@ impl Failure {
         match self {
             Self::Usage(_)
             | Self::Tolerance(Error::Option { .. } | Error::Margin { .. } | Error::Resolution { .. }) => 2,
-            Self::Tolerance(_) | Self::Other(_) => 1,
+            Self::Pipeline(error) if error.is_usage() => 2,
+            Self::Tolerance(_) | Self::Pipeline(_) | Self::Other(_) => 1,
         }
     }
 }
@@ -41,10 +44,17 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<aoi::Error> for Failure {
+    fn from(error: aoi::Error) -> Self {
+        Self::Pipeline(error)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tolerance(error) => write!(f, "{error}"),
+            Self::Pipeline(error) => write!(f, "{error}"),
             Self::Usage(text) | Self::Other(text) => f.write_str(text),
         }
     }

@@ -9,6 +9,36 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt;
 
+/// Shows how many of something are done, and stops on Ctrl-C.
+pub(crate) struct Counter(ProgressBar);
+
+impl Counter {
+    /// A bar on standard error if that is a terminal; `what` is counted.
+    pub(crate) fn new(what: &str) -> Self {
+        interrupt::watch();
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+        let style = format!("{{bar:32}} {{pos}}/{{len}} {what}  {{per_sec}}  {{eta}} left");
+        bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self(bar)
+    }
+
+    /// The callback to hand to the library.
+    pub(crate) fn on(&self) -> impl FnMut(usize, usize) -> ControlFlow<()> + use<> {
+        let bar = self.0.clone();
+        move |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+            if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Shows how far the reading is, keeps the rejects, and stops on Ctrl-C.
 pub(crate) struct Watcher {
     bar: ProgressBar,

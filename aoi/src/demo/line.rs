@@ -6,8 +6,7 @@
 
 use std::io::{self, Write};
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use super::chance::Chance;
 
 /// How large a line to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +111,7 @@ type Limits = (Option<i32>, Option<i32>);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn write_line(out: &mut dyn Write, options: &LineOptions) -> io::Result<()> {
-    let mut random = Chance(ChaCha8Rng::seed_from_u64(options.seed));
+    let mut random = Chance::new(options.seed);
     let kinds: Vec<usize> = (0..options.parts).map(|_| random.below(KINDS.len())).collect();
     // A part's further features are of the kinds that follow its first one in the list.
     let kind_of =
@@ -150,12 +149,12 @@ pub fn write_line(out: &mut dyn Write, options: &LineOptions) -> io::Result<()> 
         .collect();
     for (part, count) in shares(&rare, options.defects).into_iter().enumerate() {
         for _ in 0..count {
-            let mut shown = vec![(0, random.defect(0.04, kind_of(part, 0).spread, limits[part][0]))];
+            let mut shown = vec![(0, defect(&mut random, 0.04, kind_of(part, 0).spread, limits[part][0]))];
             // Where it shows as well it is as often near the limit as far beyond.
             for feature in 1..limits[part].len() {
                 if random.unit() < 0.6 {
                     let spread = kind_of(part, feature).spread;
-                    shown.push((feature, random.defect(0.5, spread, limits[part][feature])));
+                    shown.push((feature, defect(&mut random, 0.5, spread, limits[part][feature])));
                 }
             }
             events.push(Event { part, verdict: "defect", shown });
@@ -253,6 +252,16 @@ fn beyond(random: &mut Chance, limits: Limits, distance: f64) -> i32 {
     }
 }
 
+/// The value of a defect: with chance `near` as close to the limit as false calls are, else far beyond it.
+fn defect(random: &mut Chance, near: f64, spread: f64, limits: Limits) -> i32 {
+    let distance = if random.unit() < near {
+        random.exponential(spread)
+    } else {
+        2.0 * spread + random.exponential(2.0 * spread)
+    };
+    beyond(random, limits, distance)
+}
+
 /// `total` divided in proportion to `weights`, by largest remainder.
 fn shares(weights: &[f64], total: usize) -> Vec<usize> {
     let sum: f64 = weights.iter().sum();
@@ -267,51 +276,6 @@ fn shares(weights: &[f64], total: usize) -> Vec<usize> {
     }
     counts.sort_by_key(|c| c.0);
     counts.into_iter().map(|c| c.1).collect()
-}
-
-/// The generator's draws.
-struct Chance(ChaCha8Rng);
-
-impl Chance {
-    /// Uniform in [0, 1).
-    fn unit(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Uniform in `0..n`.
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from((u128::from(self.0.next_u64()) * n as u128) >> 64).unwrap_or(0)
-    }
-
-    fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * (1.0 - self.unit()).ln()
-    }
-
-    /// The value of a defect: with chance `near` as close to the limit as false calls are, else far beyond it.
-    fn defect(&mut self, near: f64, spread: f64, limits: Limits) -> i32 {
-        let distance = if self.unit() < near {
-            self.exponential(spread)
-        } else {
-            2.0 * spread + self.exponential(2.0 * spread)
-        };
-        beyond(self, limits, distance)
-    }
-
-    /// `n` weights with a Pareto tail of index `tail`; a share `present` of them is not zero.
-    fn heavy_tailed(&mut self, n: usize, tail: f64, present: f64) -> Vec<f64> {
-        (0..n)
-            .map(|_| {
-                let weight = (1.0 - self.unit()).powf(-1.0 / tail).min(200.0);
-                if self.unit() < present { weight } else { 0.0 }
-            })
-            .collect()
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for i in (1..items.len()).rev() {
-            items.swap(i, self.below(i + 1));
-        }
-    }
 }
 
 #[cfg(test)]

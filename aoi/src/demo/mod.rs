@@ -1,3 +1,6 @@
-//! Generated data: what the demo, the examples and the benches run on.
+//! Generated data: what `aoi demo` runs on.
 
+pub mod bonds;
+mod chance;
 pub mod line;
+pub mod year;

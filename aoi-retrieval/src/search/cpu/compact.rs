@@ -1,5 +1,6 @@
 //! The compact copy of a bank in panels of 16 rows, and its scan.
 
+use super::amx::{self, Session};
 use super::bound::{TERMS, Terms, up, up_all, widest};
 use super::code::{Coded, Coder};
 use super::frame::{Frame, RowFacts, float_terms};
@@ -176,12 +177,16 @@ fn compact_terms(coded: &Coded, facts: &RowFacts) -> Terms {
 /// Coded queries against the compact copy.
 pub(super) struct CompactPass<'a> {
     isa: Isa,
-    bins: usize,
+    rows: usize,
     bias: &'a [[f32; LANES]],
     codes: &'a Codes,
     /// Per group, `[steps, 14]`.
     head_words: Vec<i32>,
     tail_words: Vec<i32>,
+    /// Per query, its head words and its tail words: what a closer look at one query reads.
+    words: Vec<i32>,
+    /// Per group, `[blocks, 14, 64]`.
+    tail_blocks: Vec<i8>,
     offsets: Vec<[i32; LANES]>,
     scale: Vec<[f32; LANES]>,
     coefficients: Vec<Terms>,
@@ -194,20 +199,25 @@ impl<'a> CompactPass<'a> {
         codes: &'a Codes,
         frame: &Frame,
         isa: Isa,
-        bins: usize,
+        rows: usize,
         queries: &Rows<'_>,
         chosen: &[usize],
     ) -> Self {
         let coder = &codes.coder;
         let (h, t) = coder.words();
         let groups = chosen.len().div_ceil(GROUP);
+        // Whole blocks only: the words that are left go the way of the vectors.
+        let block_bytes = GROUP * amx::DEPTH;
+        let blocks = if isa.has_tiles() { coder.width / amx::DEPTH } else { 0 };
         let mut pass = Self {
             isa,
-            bins,
+            rows,
             bias: &panels.bias,
             codes,
             head_words: vec![0; groups * h * GROUP],
             tail_words: vec![0; groups * t * GROUP],
+            words: Vec::with_capacity(chosen.len() * (h + t)),
+            tail_blocks: vec![0; groups * blocks * block_bytes],
             offsets: vec![[0; LANES]; groups],
             scale: vec![[0.0; LANES]; groups],
             coefficients: Vec::with_capacity(chosen.len()),
@@ -223,10 +233,18 @@ impl<'a> CompactPass<'a> {
             coder.split(&mut x, &mut head, 1);
             let coded = isa.run(|| coder.code(&head, &x, (&mut head_codes, &mut tail_codes)));
             for (s, two) in head_codes.as_chunks::<2>().0.iter().enumerate() {
-                pass.head_words[(group * h + s) * GROUP + lane] = bytemuck::cast(*two);
+                let word = bytemuck::cast(*two);
+                pass.head_words[(group * h + s) * GROUP + lane] = word;
+                pass.words.push(word);
             }
             for (s, four) in tail_codes.as_chunks::<4>().0.iter().enumerate() {
-                pass.tail_words[(group * t + s) * GROUP + lane] = bytemuck::cast(*four);
+                let word = bytemuck::cast(*four);
+                pass.tail_words[(group * t + s) * GROUP + lane] = word;
+                pass.words.push(word);
+            }
+            for (s, codes) in tail_codes.as_chunks::<{ amx::DEPTH }>().0.iter().take(blocks).enumerate() {
+                let start = (group * blocks + s) * block_bytes + lane * amx::DEPTH;
+                pass.tail_blocks[start..start + amx::DEPTH].copy_from_slice(codes);
             }
             pass.offsets[group][lane] = -128 * tail_codes.iter().map(|&c| i32::from(c)).sum::<i32>();
             pass.scale[group][lane] = coded.step;
@@ -240,26 +258,6 @@ impl<'a> CompactPass<'a> {
         let (h, t) = self.codes.coder.words();
         let (h, t) = (h * 2 * LANES, t * 4 * LANES);
         (&self.codes.head[i * h..(i + 1) * h], &self.codes.tail[i * t..(i + 1) * t])
-    }
-
-    /// Approximate scores of the 16 rows of a bin for one query.
-    pub(super) fn row_values(&self, bin: usize, query: usize) -> [f32; LANES] {
-        let (group, lane) = (query / GROUP, query % GROUP);
-        let words = |all: &[i32], steps: usize| -> Vec<i32> {
-            all[group * steps * GROUP..(group + 1) * steps * GROUP]
-                .as_chunks::<GROUP>()
-                .0
-                .iter()
-                .map(|w| w[lane])
-                .collect()
-        };
-        let (h, t) = self.codes.coder.words();
-        let (head, tail) = (words(&self.head_words, h), words(&self.tail_words, t));
-        let sums = self.isa.int_row_sums(self.panel(bin), (&head, &tail), self.codes.coder.shift());
-        std::array::from_fn(|i| {
-            let sum = sums[i] + self.offsets[group][lane];
-            score_of_sum(sum, self.codes.scale[bin][i], self.scale[group][lane]) + self.bias[bin][i]
-        })
     }
 }
 
@@ -279,29 +277,45 @@ fn query_terms(mut base: [f64; TERMS], coded: &Coded, slack: f64) -> Terms {
 }
 
 impl Pass for CompactPass<'_> {
-    type Scratch = ();
+    type Scratch = Session;
 
-    fn bins(&self) -> usize {
-        self.bins
+    fn rows(&self) -> usize {
+        self.rows
     }
 
-    fn scratch(&self) {}
+    fn scratch(&self) -> Session {
+        self.isa.session()
+    }
 
-    fn load(&self, _pair: usize, _scratch: &mut ()) {}
+    fn load(&self, _pair: usize, _session: &mut Session) {}
 
-    fn maxima(&self, _scratch: &(), pair: usize, group: usize) -> [[f32; LANES]; 2] {
+    fn maxima(&self, session: &mut Session, pair: usize, group: usize) -> [[f32; LANES]; 2] {
         let (h, t) = self.codes.coder.words();
         let [a, b] = [2 * pair, 2 * pair + 1].map(|i| self.panel(i));
-        self.isa.int_maxima(&IntTile {
+        let blocks = self.tail_blocks.len() / self.offsets.len();
+        let tile = IntTile {
             head: [a.0, b.0],
             tail: [a.1, b.1],
             head_words: &self.head_words[group * h * GROUP..(group + 1) * h * GROUP],
             tail_words: &self.tail_words[group * t * GROUP..(group + 1) * t * GROUP],
+            tail_blocks: &self.tail_blocks[group * blocks..(group + 1) * blocks],
             offsets: &self.offsets[group],
             shift: self.codes.coder.shift(),
             scale: [&self.codes.scale[2 * pair], &self.codes.scale[2 * pair + 1]],
             bias: [&self.bias[2 * pair], &self.bias[2 * pair + 1]],
             query_scale: &self.scale[group],
+        };
+        self.isa.int_maxima(session, &tile)
+    }
+
+    fn values(&self, _session: &Session, bin: usize, query: usize) -> [f32; LANES] {
+        let (group, lane) = (query / GROUP, query % GROUP);
+        let (h, t) = self.codes.coder.words();
+        let (head, tail) = self.words[query * (h + t)..(query + 1) * (h + t)].split_at(h);
+        let sums = self.isa.int_row_sums(self.panel(bin), (head, tail), self.codes.coder.shift());
+        std::array::from_fn(|i| {
+            let sum = sums[i] + self.offsets[group][lane];
+            score_of_sum(sum, self.codes.scale[bin][i], self.scale[group][lane]) + self.bias[bin][i]
         })
     }
 

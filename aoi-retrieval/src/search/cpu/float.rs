@@ -60,8 +60,8 @@ pub(super) struct Packed([Vec<f32>; 2], Vec<f64>);
 impl Pass for FloatPass<'_, '_> {
     type Scratch = Packed;
 
-    fn bins(&self) -> usize {
-        self.rows.count().div_ceil(LANES)
+    fn rows(&self) -> usize {
+        self.rows.count()
     }
 
     fn scratch(&self) -> Packed {
@@ -89,12 +89,26 @@ impl Pass for FloatPass<'_, '_> {
         }
     }
 
-    fn maxima(&self, Packed(packed, _): &Packed, pair: usize, group: usize) -> [[f32; LANES]; 2] {
+    fn maxima(&self, Packed(packed, _): &mut Packed, pair: usize, group: usize) -> [[f32; LANES]; 2] {
         let size = self.rows.width() * GROUP;
         self.isa.float_maxima(&FloatTile {
             panel: [&packed[0], &packed[1]],
             words: &self.words[group * size..(group + 1) * size],
             bias: [&self.panels.bias[2 * pair], &self.panels.bias[2 * pair + 1]],
+        })
+    }
+
+    fn values(&self, Packed(packed, _): &Packed, bin: usize, query: usize) -> [f32; LANES] {
+        let (group, lane, size) = (query / GROUP, query % GROUP, self.rows.width() * GROUP);
+        let words = self.words[group * size..(group + 1) * size].as_chunks::<GROUP>().0;
+        self.isa.run(|| {
+            let mut sums = [0.0; LANES];
+            for (block, words) in packed[bin % 2].as_chunks::<LANES>().0.iter().zip(words) {
+                for (sum, x) in sums.iter_mut().zip(block) {
+                    *sum += x * words[lane];
+                }
+            }
+            std::array::from_fn(|i| sums[i] + self.panels.bias[bin][i])
         })
     }
 

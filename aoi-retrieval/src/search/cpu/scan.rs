@@ -1,4 +1,4 @@
-//! Pass 1: one tile after another, one comparison per bin, and a short list per query.
+//! One tile after another, one comparison per bin, a look at its rows where it is near enough, and a short list per query.
 
 use std::ops::Range;
 
@@ -13,14 +13,16 @@ const BLOCK: usize = 32;
 pub(super) trait Pass: Sync {
     /// Room that a thread needs, for example for packed panels.
     type Scratch;
-    /// Bins of the bank.
-    fn bins(&self) -> usize;
+    /// Rows of the bank.
+    fn rows(&self) -> usize;
     /// Room for one thread.
     fn scratch(&self) -> Self::Scratch;
     /// Prepares bins `2 pair` and `2 pair + 1`.
     fn load(&self, pair: usize, scratch: &mut Self::Scratch);
     /// The best approximate score of each prepared bin for each query of a group; lanes from 14 on mean nothing.
-    fn maxima(&self, scratch: &Self::Scratch, pair: usize, group: usize) -> [[f32; LANES]; 2];
+    fn maxima(&self, scratch: &mut Self::Scratch, pair: usize, group: usize) -> [[f32; LANES]; 2];
+    /// Approximate scores of the 16 rows of a prepared bin for one query; those beyond the last row mean nothing.
+    fn values(&self, scratch: &Self::Scratch, bin: usize, query: usize) -> [f32; LANES];
     /// What the bound needs to know of a bin.
     fn terms(&self, bin: usize) -> &Terms;
     /// What the bound needs to know of a query.
@@ -34,9 +36,10 @@ pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usi
     // Lanes without a query are never reached.
     let mut cuts = vec![[f32::INFINITY; LANES]; queries.div_ceil(GROUP)];
     let mut scratch = pass.scratch();
+    let all_bins = pass.rows().div_ceil(LANES);
     for block in pairs.clone().step_by(BLOCK) {
         let block = block..(block + BLOCK).min(pairs.end);
-        let bins = 2 * block.start..(2 * block.end).min(pass.bins());
+        let bins = 2 * block.start..(2 * block.end).min(all_bins);
         let worst = bins.fold([0.0; TERMS], |worst, bin| widest(worst, pass.terms(bin)));
         for (q, list) in lists.iter().enumerate() {
             slacks[q] = bound(&worst, pass.coefficients(q));
@@ -45,10 +48,10 @@ pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usi
         for pair in block {
             pass.load(pair, &mut scratch);
             for (group, cuts) in cuts.iter_mut().enumerate() {
-                let maxima = pass.maxima(&scratch, pair, group);
+                let maxima = pass.maxima(&mut scratch, pair, group);
                 for (p, maxima) in maxima.iter().enumerate() {
                     let bin = 2 * pair + p;
-                    if bin >= pass.bins() || !any_reaches(maxima, cuts) {
+                    if bin >= all_bins || !any_reaches(maxima, cuts) {
                         continue;
                     }
                     for lane in 0..GROUP {
@@ -57,8 +60,16 @@ pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usi
                         }
                         let q = group * GROUP + lane;
                         let error = bound(pass.terms(bin), pass.coefficients(q));
-                        let bin = u32::try_from(bin).expect("rows are counted in u32");
-                        if lists[q].offer(Candidate { bin, value: maxima[lane], error }) {
+                        let values = pass.values(&scratch, bin, q);
+                        let mut risen = false;
+                        for (row, value) in (bin * LANES..pass.rows()).zip(values) {
+                            if value < cuts[lane] {
+                                continue;
+                            }
+                            let row = u32::try_from(row).expect("rows are counted in u32");
+                            risen |= lists[q].offer(Candidate { row, value, error });
+                        }
+                        if risen {
                             cuts[lane] = lists[q].cut(slacks[q]);
                         }
                     }

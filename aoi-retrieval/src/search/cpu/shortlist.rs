@@ -1,45 +1,40 @@
-//! The bins of one query that may still hold one of its k best rows.
+//! The rows that may still be among the k best of one query.
 
-/// A bin with bounds on its best score: it lies within `error` of `value`.
+/// A row with bounds on its score: it lies within `error` of `value`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Candidate {
-    pub(super) bin: u32,
+    pub(super) row: u32,
     pub(super) value: f32,
     pub(super) error: f32,
 }
 
 impl Candidate {
-    /// The first of its 16 rows.
-    pub(super) fn first_row(&self) -> u32 {
-        self.bin * 16
-    }
-
-    /// At least one row of the bin scores this much.
+    /// The row scores at least this much.
     pub(super) fn lower(&self) -> f64 {
         f64::from(self.value) - f64::from(self.error)
     }
 
-    /// No row of the bin scores more.
+    /// The row scores no more.
     pub(super) fn upper(&self) -> f64 {
         f64::from(self.value) + f64::from(self.error)
     }
 }
 
-/// A running selection: keeps every bin whose upper bound reaches the k-th best lower bound.
+/// A running selection: keeps every row whose upper bound reaches the k-th best lower bound.
 ///
 /// # Source
-/// k different bins each hold a row at or above the k-th best lower bound, so a row of a bin below it is not among the k best.
+/// k different rows score at or above the k-th best lower bound, so a row below it is not among the k best.
 #[derive(Debug, Clone)]
 pub(super) struct Shortlist {
     k: usize,
     threshold: f64,
     room: usize,
-    bins: Vec<Candidate>,
+    rows: Vec<Candidate>,
 }
 
 impl Shortlist {
     pub(super) fn new(k: usize) -> Self {
-        Self { k, threshold: f64::NEG_INFINITY, room: 2 * k + 32, bins: Vec::new() }
+        Self { k, threshold: f64::NEG_INFINITY, room: 2 * k + 32, rows: Vec::new() }
     }
 
     /// A value below this cannot reach the threshold with an error of at most `slack`; rounded down.
@@ -49,44 +44,44 @@ impl Shortlist {
         if cut == f64::NEG_INFINITY || cut.is_nan() { f32::NEG_INFINITY } else { (cut as f32).next_down() }
     }
 
-    /// Takes a bin unless its bounds exclude it; true when the threshold may have risen.
+    /// Takes a row unless its bounds exclude it; true when the threshold may have risen.
     pub(super) fn offer(&mut self, candidate: Candidate) -> bool {
         if candidate.upper() < self.threshold {
             return false;
         }
-        self.bins.push(candidate);
-        let full = self.bins.len() >= self.room;
+        self.rows.push(candidate);
+        let full = self.rows.len() >= self.room;
         if full {
             self.tighten();
-            self.room = self.room.max(2 * self.bins.len());
+            self.room = self.room.max(2 * self.rows.len());
         }
         full
     }
 
     /// Raises the threshold to the k-th best lower bound and drops what falls below.
     fn tighten(&mut self) {
-        if self.bins.len() < self.k {
+        if self.rows.len() < self.k {
             return;
         }
-        let mut lower: Vec<f64> = self.bins.iter().map(Candidate::lower).collect();
+        let mut lower: Vec<f64> = self.rows.iter().map(Candidate::lower).collect();
         let (_, kth, _) = lower.select_nth_unstable_by(self.k - 1, |a, b| b.total_cmp(a));
         self.threshold = self.threshold.max(*kth);
         let threshold = self.threshold;
-        self.bins.retain(|c| c.upper() >= threshold);
+        self.rows.retain(|c| c.upper() >= threshold);
     }
 
-    /// One list from those of disjoint parts of the bank, in bin order.
+    /// One list from those of disjoint parts of the bank, in row order.
     pub(super) fn merge(parts: impl IntoIterator<Item = Self>) -> Option<Vec<Candidate>> {
         parts
             .into_iter()
             .reduce(|mut all, part| {
-                all.bins.extend(part.bins);
+                all.rows.extend(part.rows);
                 all
             })
             .map(|mut all| {
                 all.tighten();
-                all.bins.sort_unstable_by_key(|c| c.bin);
-                all.bins
+                all.rows.sort_unstable_by_key(|c| c.row);
+                all.rows
             })
     }
 }
@@ -100,7 +95,7 @@ mod tests {
         let mut s = Seeded::new(seed);
         // A coarse grid of values makes ties common.
         (0..n)
-            .map(|bin| Candidate { bin, value: s.below(40) as f32, error: s.below(4) as f32 / 2.0 })
+            .map(|row| Candidate { row, value: s.below(40) as f32, error: s.below(4) as f32 / 2.0 })
             .collect()
     }
 
@@ -109,7 +104,7 @@ mod tests {
         let mut lower: Vec<f64> = all.iter().map(Candidate::lower).collect();
         lower.sort_by(|a, b| b.total_cmp(a));
         let threshold = lower.get(k - 1).copied().unwrap_or(f64::NEG_INFINITY);
-        all.iter().filter(|c| c.upper() >= threshold).map(|c| c.bin).collect()
+        all.iter().filter(|c| c.upper() >= threshold).map(|c| c.row).collect()
     }
 
     #[test]
@@ -125,8 +120,8 @@ mod tests {
                     list
                 });
                 let kept = Shortlist::merge(lists).unwrap();
-                let bins: Vec<u32> = kept.iter().map(|c| c.bin).collect();
-                assert_eq!(bins, by_sorting(&all, k), "n {n}, k {k}, parts {parts}");
+                let rows: Vec<u32> = kept.iter().map(|c| c.row).collect();
+                assert_eq!(rows, by_sorting(&all, k), "n {n}, k {k}, parts {parts}");
             }
         }
     }
@@ -144,21 +139,21 @@ mod tests {
             }
         }
         assert!(skipped > 100, "the cut did nothing");
-        let bins: Vec<u32> = Shortlist::merge([list]).unwrap().iter().map(|c| c.bin).collect();
-        assert_eq!(bins, by_sorting(&all, 10));
+        let rows: Vec<u32> = Shortlist::merge([list]).unwrap().iter().map(|c| c.row).collect();
+        assert_eq!(rows, by_sorting(&all, 10));
     }
 
     #[test]
-    fn an_infinite_error_keeps_its_bin_and_proves_nothing() {
+    fn an_infinite_error_keeps_its_row_and_proves_nothing() {
         let mut list = Shortlist::new(1);
-        for bin in 0..100 {
+        for row in 0..100 {
             list.offer(Candidate {
-                bin,
-                value: bin as f32,
-                error: if bin == 3 { f32::INFINITY } else { 0.0 },
+                row,
+                value: row as f32,
+                error: if row == 3 { f32::INFINITY } else { 0.0 },
             });
         }
-        let bins: Vec<u32> = Shortlist::merge([list]).unwrap().iter().map(|c| c.bin).collect();
-        assert_eq!(bins, [3, 99]);
+        let rows: Vec<u32> = Shortlist::merge([list]).unwrap().iter().map(|c| c.row).collect();
+        assert_eq!(rows, [3, 99]);
     }
 }

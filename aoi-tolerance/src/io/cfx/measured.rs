@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::json::{field, member, text};
+use crate::io::number::parse_number;
+use crate::limit::{Boundary, Tolerance};
 
 /// One feature of a measurement, as fields of a record.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -15,6 +17,17 @@ pub(crate) struct Feature {
     pub(crate) upper: String,
     /// Where the number stands in the measurement.
     pub(crate) place: String,
+}
+
+impl Feature {
+    /// Whether the value lies outside its limits, or cannot be shown to lie inside: a verdict on it must not get lost.
+    pub(crate) fn is_outside(&self, limits: Option<Tolerance>, boundary: Boundary) -> bool {
+        let broken = |text: &String| !text.is_empty() && parse_number(text, false).is_err();
+        let value = parse_number(&self.value, false).unwrap_or(f64::NAN);
+        self.value.is_empty()
+            || [&self.value, &self.lower, &self.upper].into_iter().any(broken)
+            || limits.is_some_and(|t| t.flagging_side(value, boundary).is_some())
+    }
 }
 
 /// A number that stands in a measurement by itself: its name, its unit, and where its nominal value stands.
@@ -58,8 +71,11 @@ const PASTE: &[Plain] = &[
 pub(crate) fn features(measurement: &Value) -> Vec<Feature> {
     let mut features = Vec::new();
     let Some(members) = measurement.as_object() else { return features };
-    for (name, value) in members.iter().filter(|(_, v)| member(v, "Value").is_some()) {
+    for (name, value) in members.iter().filter(|(_, v)| v.is_object()) {
         let is_measured_value = name.eq_ignore_ascii_case("MeasuredValue");
+        if !is_measured_value && member(value, "Value").is_none() {
+            continue;
+        }
         let name = if is_measured_value { text(measurement, "MeasurementName") } else { name };
         features.push(Feature {
             name: name.to_owned(),

@@ -132,8 +132,7 @@ mod tests {
         let mut cuts = Vec::new();
         while let Some(b) = messages.next()? {
             for range in ranges(&b.bytes) {
-                let line =
-                    b.first_line + b.bytes[..range.start].iter().filter(|b| **b == b'\n').count() as u64;
+                let line = b.first_line + memchr_iter(b'\n', &b.bytes[..range.start]).count() as u64;
                 cuts.push((line, String::from_utf8(b.bytes[range].to_vec()).unwrap()));
             }
         }

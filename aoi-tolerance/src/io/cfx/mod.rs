@@ -101,7 +101,7 @@ fn reject_message(
         ["DefectConfirmed", "DefectRepaired", "DefectClosed", "DefectAccepted"].into_iter().any(says);
     let blocks = guards && !reader.is_acknowledged(layout, "", line);
     if blocks {
-        reader.collector.push_unreadable([None; 6], Some(Verdict::Defect));
+        reader.lose([None; 6], Some(Verdict::Defect));
     }
     let value = shortened(&String::from_utf8_lossy(bytes));
     let column = format!("line {}, column {} of the message", error.line(), error.column());
@@ -180,14 +180,8 @@ impl Message<'_, '_> {
             let limits: Vec<Option<Tolerance>> =
                 keys.iter().zip(&features).map(|(key, f)| tolerance(self.reader.shared(), *key, f)).collect();
             let boundary = self.reader.collector.options.boundary;
-            let outside: Vec<bool> = limits
-                .iter()
-                .zip(&features)
-                .map(|(limits, f)| {
-                    let value = parse_number(&f.value, false).unwrap_or(f64::NAN);
-                    limits.is_some_and(|t| t.flagging_side(value, boundary).is_some())
-                })
-                .collect();
+            let outside: Vec<bool> =
+                limits.iter().zip(&features).map(|(limits, f)| f.is_outside(*limits, boundary)).collect();
             let named = review.by_name(id);
             for ((at, feature), key) in features.iter().enumerate().zip(&keys) {
                 // A defect that names a measurement of several features means those outside their limits, or all if none is.

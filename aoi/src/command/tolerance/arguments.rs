@@ -154,6 +154,16 @@ fn resolution(text: &str) -> Result<ResolutionRule, aoi_tolerance::Error> {
 impl LimitArguments {
     /// The library's options, checked.
     pub(crate) fn options(&self, percentile: f64, records: &RecordArguments) -> Result<Options, Failure> {
+        self.options_with(percentile, records.boundary(), records.thread_count())
+    }
+
+    /// The library's options for a flag rule and a number of threads, checked.
+    pub(crate) fn options_with(
+        &self,
+        percentile: f64,
+        boundary: Boundary,
+        threads: usize,
+    ) -> Result<Options, Failure> {
         let options = Options {
             policy: match self.policy {
                 PolicyName::Paper => Policy::Paper,
@@ -170,8 +180,8 @@ impl LimitArguments {
             min_false_calls: self.min_false_calls,
             min_defects: self.min_defects,
             max_pending_share: self.max_pending,
-            boundary: records.boundary(),
-            threads: records.thread_count(),
+            boundary,
+            threads,
         };
         options.check()?;
         Ok(options)

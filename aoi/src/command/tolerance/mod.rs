@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 mod inspect;
+mod live;
 pub(crate) mod optimise;
 mod simulate;
 mod summary;
@@ -22,6 +23,11 @@ pub(crate) enum Command {
     Simulate(Box<simulate::Arguments>),
     /// Hold defects back and see whether the limits computed without them would have flagged them.
     Validate(Box<validate::Arguments>),
+    /// Take in records as they come and keep proposals, status page and report current.
+    Watch(Box<live::watch::Arguments>),
+    /// Propose, approve, apply, revert and look up changes of limits.
+    #[command(subcommand)]
+    Ledger(live::ledger::Command),
 }
 
 /// Runs one of the subcommands.
@@ -31,5 +37,7 @@ pub(crate) fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Watch(arguments) => live::watch::run(&arguments),
+        Command::Ledger(command) => live::ledger::run(&command),
     }
 }

@@ -1,0 +1,144 @@
+//! Arguments that the segmentation commands share.
+
+use std::path::{Path, PathBuf};
+
+use aoi::masks::{MaskFolder, MaskValues};
+use aoi::patch_encoder::{PatchEncoder, VitOptions, open};
+use aoi::segment::{Decision, Settings};
+use aoi_encoder::Tiling;
+use aoi_retrieval::{Bank, Rule};
+use clap::{Args, ValueEnum};
+
+use crate::command::outcome::Failure;
+use crate::command::weights::LoadArguments;
+
+/// How pictures become patches.
+#[derive(Args)]
+#[command(next_help_heading = "Encoder")]
+pub(crate) struct EncoderArguments {
+    #[command(flatten)]
+    load: LoadArguments,
+    /// Mean of each channel on pixels of 0 to 1, or one for all
+    #[arg(long, value_name = "M,..", value_delimiter = ',')]
+    mean: Option<Vec<f32>>,
+    /// Standard deviation of each channel, or one for all
+    #[arg(long, value_name = "S,..", value_delimiter = ',')]
+    std: Option<Vec<f32>>,
+    /// Pixels of an image along one side of a patch [default: the encoder's patch]; fewer enlarge small images
+    #[arg(long, value_name = "PIXELS")]
+    cell: Option<usize>,
+    /// Encode large images in one piece instead of tiles
+    #[arg(long)]
+    whole: bool,
+    /// Tiles in one forward pass; results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    batch: usize,
+}
+
+impl EncoderArguments {
+    /// Opens pixel patches or a transformer; what was guessed goes to standard error.
+    pub(crate) fn open(&self, weights: &Path, threads: usize) -> Result<Box<dyn PatchEncoder>, Failure> {
+        let options = VitOptions {
+            load: self.load.options(),
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+            cell: self.cell,
+            tiling: if self.whole { Tiling::Whole } else { Tiling::Overlap(None) },
+            batch: self.batch,
+            threads,
+        };
+        let (encoder, notes) = open(weights, &options)?;
+        for note in notes {
+            eprintln!("note: {note}");
+        }
+        Ok(encoder)
+    }
+}
+
+/// Threads.
+#[derive(Args)]
+pub(crate) struct ThreadArguments {
+    /// Threads [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = threads)]
+    threads: Option<usize>,
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a number from 1".to_owned())
+}
+
+impl ThreadArguments {
+    /// The number asked for, or one per core.
+    pub(crate) fn count(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+/// How mask files are read.
+#[derive(Args)]
+pub(crate) struct MaskArguments {
+    /// What mask files hold: index (class numbers, or one file a class), dark:LEVEL or bright:LEVEL (drawings of one class)
+    #[arg(long, value_name = "VALUES", default_value = "index")]
+    mask_values: MaskValues,
+}
+
+impl MaskArguments {
+    /// A folder of masks.
+    pub(crate) fn folder(&self, folder: &Path, classes: Vec<String>) -> Result<MaskFolder, Failure> {
+        Ok(MaskFolder::new(folder, classes)?.with_values(self.mask_values))
+    }
+}
+
+/// How neighbours become masks.
+#[derive(Args)]
+#[command(next_help_heading = "Segmentation")]
+pub(crate) struct SettingArguments {
+    /// Settings written by `aoi segment tune`; the options below go before them
+    #[arg(long, value_name = "SETTINGS.json")]
+    settings: Option<PathBuf>,
+    /// Neighbours per patch [default: 10]
+    #[arg(long)]
+    k: Option<usize>,
+    /// similarity, uniform, attention:BETA or multi-scale:BETA; BETA may be one per class, with commas [default: similarity]
+    #[arg(long, value_name = "RULE")]
+    mix: Option<Rule>,
+    /// Threshold of the score, or one per class [default: 0.5]
+    #[arg(long, value_name = "T,..", value_delimiter = ',')]
+    thresholds: Option<Vec<f64>>,
+    /// How scores become masks [default: threshold]
+    #[arg(long, value_enum)]
+    decision: Option<DecisionName>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DecisionName {
+    /// Every class above its threshold; classes may overlap
+    Threshold,
+    /// The best class, or background: label maps
+    Best,
+}
+
+impl SettingArguments {
+    /// The file's settings, or the defaults, with what was asked for.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        let from = match &self.settings {
+            Some(path) => Settings::load(path)?,
+            None => Settings::default(),
+        };
+        let decision = self.decision.map(|d| match d {
+            DecisionName::Threshold => Decision::Threshold,
+            DecisionName::Best => Decision::Best,
+        });
+        Ok(Settings {
+            k: self.k.unwrap_or(from.k),
+            rule: self.mix.clone().unwrap_or(from.rule),
+            thresholds: self.thresholds.clone().unwrap_or(from.thresholds),
+            decision: decision.unwrap_or(from.decision),
+        })
+    }
+}
+
+/// Opens a bank.
+pub(crate) fn bank(path: &Path) -> Result<Bank, Failure> {
+    Ok(Bank::open(path).map_err(aoi::Error::from)?)
+}

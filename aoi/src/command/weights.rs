@@ -1,0 +1,50 @@
+//! What a weights file does not say, as arguments of every command that loads one.
+
+use aoi_encoder::weights::{ChannelRule, LoadOptions};
+use aoi_encoder::{Config, preset_names};
+use clap::{Args, ValueEnum};
+
+/// How weights are understood.
+#[derive(Args)]
+pub(crate) struct LoadArguments {
+    /// Attention heads, where neither file nor config.json says them
+    #[arg(long, value_name = "N")]
+    heads: Option<usize>,
+    /// Architecture by name; a wrong name lists them
+    #[arg(long, value_name = "NAME", value_parser = preset)]
+    preset: Option<Config>,
+    /// Adapt the patch projection to this many channels
+    #[arg(long, value_name = "N")]
+    channels: Option<usize>,
+    /// How it is adapted
+    #[arg(long, value_enum, default_value = "average", requires = "channels")]
+    channel_rule: ChannelRuleName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ChannelRuleName {
+    /// Every new channel gets the mean of the old ones
+    Average,
+    /// Old channels are repeated
+    Repeat,
+}
+
+fn preset(name: &str) -> Result<Config, String> {
+    Config::preset(name).map_err(|_| format!("known are {}", preset_names().join(", ")))
+}
+
+impl LoadArguments {
+    /// The library's options.
+    pub(crate) fn options(&self) -> LoadOptions {
+        let rule = match self.channel_rule {
+            ChannelRuleName::Average => ChannelRule::Average,
+            ChannelRuleName::Repeat => ChannelRule::Repeat,
+        };
+        LoadOptions {
+            heads: self.heads,
+            channels: self.channels.map(|n| (n, rule)),
+            config: self.preset.clone(),
+            ..LoadOptions::default()
+        }
+    }
+}
