@@ -286,3 +286,15 @@ fn limits_come_back_from_the_ledger_bit_for_bit() {
         looked += 1;
     }
 }
+
+/// The published example is what the program reads.
+#[test]
+fn the_example_ledger_verifies() {
+    let example =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/formats/ledger.example.jsonl")).unwrap();
+    let verified = aoi_tolerance::ledger::verify(&example);
+    assert_eq!((verified.fault.as_deref(), verified.torn), (None, 0));
+    let book = Book::of(verified.chain);
+    assert_eq!(book.entries().len(), 4);
+    assert!(book.proposal(2).is_some_and(|o| o.simulated && o.validated));
+}

@@ -1,11 +1,13 @@
 //! The command line: arguments, exit codes, what goes to which stream.
 
 mod demo;
+mod devices;
 mod encoder;
 mod interrupt;
 mod outcome;
 mod progress;
 mod retrieval;
+mod search;
 mod segment;
 mod tolerance;
 mod weights;
@@ -44,6 +46,8 @@ enum Command {
     /// Search for nearest neighbours.
     #[command(subcommand)]
     Retrieval(retrieval::Command),
+    /// List the GPUs, and which one a command would take.
+    Devices(devices::Arguments),
     /// Segment images with a few labelled ones; measure the masks.
     #[command(subcommand)]
     Segment(segment::Command),
@@ -57,6 +61,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Tolerance(command) => tolerance::run(command),
         Command::Encoder(command) => encoder::run(&command),
         Command::Retrieval(command) => retrieval::run(&command),
+        Command::Devices(arguments) => devices::run(&arguments),
         Command::Segment(command) => segment::run(&command),
     };
     match result {

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use aoi_retrieval::ndarray::ArrayView2;
-use aoi_retrieval::{CpuOptions, CpuSearch, Metric, Search, SearchOptions};
+use aoi_retrieval::{Metric, SearchOptions};
 use aoi_tolerance::io::write_whole;
 use clap::{Args, Subcommand, ValueEnum};
 use ndarray_npy::{ViewNpyExt, WriteNpyExt};
 use serde_json::json;
 
+use super::devices::Device;
 use super::outcome::{Failure, Outcome};
+use super::search::{Placed, failed, prepare};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -38,6 +40,9 @@ pub(crate) struct SearchArguments {
     /// Folder for indices.npy (u32 [q, k], best first) and scores.npy (f32 [q, k])
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Where to search; results do not depend on it
+    #[arg(long, value_enum, default_value = "auto")]
+    device: Device,
     /// Threads [default: one per core]; results do not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -83,9 +88,7 @@ fn search(arguments: &SearchArguments) -> Result<Outcome, Failure> {
         MetricName::L2 => Metric::L2,
     };
     let threads = arguments.threads.unwrap_or(0);
-    let failed = |e: aoi_retrieval::RetrievalError| Failure::Other(e.to_string());
-    let search =
-        CpuSearch::new(bank, metric, &CpuOptions { threads, ..CpuOptions::default() }).map_err(failed)?;
+    let Placed { search, device } = prepare(bank, metric, arguments.device, threads)?;
     let found = search.search(queries, &SearchOptions { k: arguments.k, threads }).map_err(failed)?;
 
     std::fs::create_dir_all(&arguments.out)
@@ -107,11 +110,12 @@ fn search(arguments: &SearchArguments) -> Result<Outcome, Failure> {
             "queries": found.queries(),
             "k": found.k(),
             "metric": metric.name(),
+            "device": device,
             "certified_by": {"compact": compact, "f32": float, "exhaustive": exhaustive},
         });
         println!("{summary}");
     } else {
-        println!("{} queries, {} of {} rows each", found.queries(), found.k(), search.rows());
+        println!("{} queries, {} of {} rows each, on {device}", found.queries(), found.k(), search.rows());
         println!(
             "certified by the compact scan {compact}, the f32 scan {float}, scoring every row {exhaustive}"
         );

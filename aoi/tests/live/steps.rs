@@ -59,7 +59,7 @@ fn a_change_takes_every_step_and_can_be_reverted() {
     let limit: f64 = shown.trim().rsplit(' ').next().unwrap().parse().unwrap();
     let between = format!(
         "{HEADER}R0,solder,height,{:.2},{limit},,,late1,2026-03-02T00:00:00Z\n",
-        (limit + 40.0) / 2.0
+        f64::midpoint(limit, 40.0)
     );
     bench.file("next.csv", between);
     let said = bench.aoi(&format!("{WATCH} next.csv"));

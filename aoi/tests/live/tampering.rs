@@ -28,7 +28,7 @@ fn verify(bench: &Bench, more: &str) -> Said {
 }
 
 fn write(bench: &Bench, lines: &[String]) {
-    bench.file("line/ledger.jsonl", lines.iter().map(|l| format!("{l}\n")).collect::<String>());
+    bench.file("line/ledger.jsonl", lines.join("\n") + "\n");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn nothing_is_added_to_a_broken_ledger_and_watching_says_so() {
 #[test]
 fn an_entry_that_a_crash_cut_short_is_no_fault_and_goes() {
     let (bench, lines, head) = ledger();
-    let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
+    let text = lines.join("\n") + "\n";
     bench.file("line/ledger.jsonl", format!("{text}{{\"number\":13,\"ti"));
     let said = verify(&bench, &format!("--head {head}"));
     assert_eq!(said.code, 0, "{said:?}");
