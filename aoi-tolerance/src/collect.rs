@@ -51,8 +51,12 @@ pub struct Row {
     pub record: Option<Identity>,
     /// The fault it belongs to: its `defect_id`, else its board and reference designator.
     pub defect: Option<Identity>,
+    /// Whether `defect` is the record's `defect_id`: two faults may share a place on a board, but not a name.
+    pub defect_named: bool,
     /// The board it was measured on.
     pub board: Option<Identity>,
+    /// Who gave the verdict.
+    pub reviewer: Option<Identity>,
     /// When it was measured, in nanoseconds since 1970-01-01 UTC.
     pub time: Option<i64>,
     /// Where it was read.
@@ -298,12 +302,15 @@ pub(crate) fn refusal(record: &Record<'_>) -> Option<Intake> {
 impl Row {
     pub(crate) fn of(record: &Record<'_>, verdict: Verdict) -> Self {
         let named = |parts: &[&str]| parts.iter().all(|p| !p.is_empty()).then(|| Identity::of(parts));
+        let defect = named(&[record.defect_id]);
         Self {
             value: record.value,
             verdict,
             record: named(&[record.record_id]),
-            defect: named(&[record.defect_id]).or_else(|| named(&[record.board, record.refdes])),
+            defect: defect.or_else(|| named(&[record.board, record.refdes])),
+            defect_named: defect.is_some(),
             board: named(&[record.board]),
+            reviewer: named(&[record.reviewer]),
             time: record.time,
             source: record.source,
         }

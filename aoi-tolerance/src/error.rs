@@ -131,9 +131,9 @@ pub enum Error {
         /// Line of the quote.
         line: u64,
     },
-    /// The files hold a header and nothing else.
+    /// The files hold no record: a header and nothing else, or no message about inspected units.
     #[cfg(feature = "io")]
-    #[error("{}: there is no row after the header", path.display())]
+    #[error("{}: there is no record in it", path.display())]
     NoRecords {
         /// The first file.
         path: PathBuf,

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::limit::{Boundary, Side};
 use crate::resolution::Resolution;
+use crate::sample::{Ascending, Sample};
 
 /// Everything that the records say about one limit, in the unit of the value and in any order.
 ///
@@ -61,32 +62,6 @@ impl Evidence {
     }
 }
 
-/// An ascending sample that can be asked by rank: a sorted vector, or [`crate::recalibrate::Ranked`].
-pub(crate) trait Ascending {
-    /// How many values there are.
-    fn count(&self) -> usize;
-
-    /// The value of rank `index`, the smallest being 0; asked below the count only.
-    fn at(&self, index: usize) -> f64;
-
-    /// How many of the values a lower limit flags.
-    fn flagged_by(&self, limit: f64, boundary: Boundary) -> u64;
-}
-
-impl Ascending for Vec<f64> {
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    fn at(&self, index: usize) -> f64 {
-        self[index]
-    }
-
-    fn flagged_by(&self, limit: f64, boundary: Boundary) -> u64 {
-        self.partition_point(|&v| boundary.flags_below(v, limit)) as u64
-    }
-}
-
 /// What is known about a limit beside the values that feed the percentile and the guard.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts {
@@ -117,9 +92,9 @@ impl Facts {
     }
 }
 
-/// The evidence on one limit as a *lower* limit (see [`Side::mirror`]), in order: one sort serves every percentile.
+/// The evidence on one limit as a *lower* limit (see [`Side::mirror`]), in order.
 #[derive(Debug, Clone)]
-pub(crate) struct Ordered<S = Vec<f64>> {
+pub(crate) struct Ordered<S> {
     pub(crate) baseline: f64,
     pub(crate) false_calls: S,
     pub(crate) defects: S,
@@ -129,38 +104,49 @@ pub(crate) struct Ordered<S = Vec<f64>> {
     pub(crate) escape: Option<f64>,
 }
 
-impl Ordered {
-    /// Mirrors, checks and sorts.
-    pub(crate) fn new(evidence: &Evidence, boundary: Boundary) -> Result<Self, Error> {
+impl<'a> Ordered<Sample<'a>> {
+    /// Mirrors and checks; the false calls stay where they are, for one question or two.
+    pub(crate) fn borrowed(evidence: &'a Evidence, boundary: Boundary) -> Result<Self, Error> {
+        Self::new(evidence, boundary, Sample::Given { values: &evidence.false_calls, side: evidence.side })
+    }
+
+    /// Mirrors, checks and sorts: one sort serves every percentile.
+    pub(crate) fn sorted(evidence: &Evidence, boundary: Boundary) -> Result<Ordered<Sample<'static>>, Error> {
+        Ordered::new(evidence, boundary, Sample::sorted(&evidence.false_calls, evidence.side))
+    }
+
+    fn new(evidence: &Evidence, boundary: Boundary, false_calls: Sample<'a>) -> Result<Self, Error> {
         let side = evidence.side;
         if !evidence.limit.is_finite() {
             return Err(Error::NotFinite { what: "limit", got: evidence.limit });
         }
         let baseline = side.mirror(evidence.limit);
-        let flagged = |values: &[f64], what: &'static str| -> Result<Vec<f64>, Error> {
-            let mut mirrored = Vec::with_capacity(values.len());
-            for &value in values {
-                if !value.is_finite() {
-                    return Err(Error::NotFinite { what, got: value });
-                }
-                if !boundary.flags_below(side.mirror(value), baseline) {
-                    return Err(Error::NotFlagged { what, value, side, limit: evidence.limit });
-                }
-                mirrored.push(side.mirror(value));
+        let check = |values: &[f64], what: &'static str| -> Result<(), Error> {
+            let right = |value: f64| value.is_finite() & boundary.flags_below(side.mirror(value), baseline);
+            // Counted to the end rather than searched: a search that may stop anywhere is not turned into vector instructions.
+            if values.iter().map(|&v| usize::from(right(v))).sum::<usize>() == values.len() {
+                return Ok(());
             }
-            mirrored.sort_unstable_by(f64::total_cmp);
-            Ok(mirrored)
+            let value = values.iter().copied().find(|&v| !right(v)).unwrap_or(f64::NAN);
+            Err(if value.is_finite() {
+                Error::NotFlagged { what, value, side, limit: evidence.limit }
+            } else {
+                Error::NotFinite { what, got: value }
+            })
         };
-        let provisional = flagged(&evidence.provisional, "provisional value")?;
+        check(&evidence.provisional, "provisional value")?;
         if let Some(&got) = evidence.escapes.iter().find(|v| !v.is_finite()) {
             return Err(Error::NotFinite { what: "escape", got });
         }
+        check(&evidence.false_calls, "false call")?;
+        check(&evidence.defects, "defect")?;
+        let largest = |values: &[f64]| values.iter().map(|&v| side.mirror(v)).max_by(f64::total_cmp);
         Ok(Self {
             baseline,
-            false_calls: flagged(&evidence.false_calls, "false call")?,
-            defects: flagged(&evidence.defects, "defect")?,
-            provisional: provisional.last().copied(),
-            escape: evidence.escapes.iter().map(|&v| side.mirror(v)).max_by(f64::total_cmp),
+            false_calls,
+            defects: Sample::sorted(&evidence.defects, side),
+            provisional: largest(&evidence.provisional),
+            escape: largest(&evidence.escapes),
         })
     }
 }

@@ -26,6 +26,7 @@
 
 pub mod audit;
 pub mod binomial;
+mod candidate;
 pub mod certificate;
 pub mod collect;
 pub mod drift;
@@ -33,6 +34,7 @@ mod error;
 pub mod evidence;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod joint;
 #[cfg(feature = "store")]
 pub mod ledger;
 pub mod limit;
@@ -44,11 +46,13 @@ pub mod percentile;
 pub mod pool;
 pub mod population;
 pub mod proposal;
+pub mod quality;
 pub mod recalibrate;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod resolution;
+mod sample;
 pub mod simulate;
 #[cfg(feature = "store")]
 pub mod store;

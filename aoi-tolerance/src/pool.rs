@@ -12,6 +12,7 @@ use crate::evidence::Evidence;
 use crate::optimise::{optimise, prepare_all, propose_all};
 use crate::options::{Options, Policy};
 use crate::proposal::Proposal;
+use crate::sample::Ascending;
 
 /// What a group's defects allow one of its limits.
 #[derive(Debug, Clone)]
@@ -60,7 +61,8 @@ pub fn optimise_pooled(
             .iter()
             .flat_map(|&(i, sigma)| {
                 let ordered = &candidates[i].ordered;
-                ordered.defects.iter().map(move |d| (ordered.baseline - d) / sigma)
+                (0..ordered.defects.count())
+                    .map(move |at| (ordered.baseline - ordered.defects.at(at)) / sigma)
             })
             .collect();
         distances.sort_unstable_by(f64::total_cmp);

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::collect::{CollectOptions, Collector, Counts, Row, Unreadable, Version};
 use crate::evidence::Evidence;
 use crate::limit::{Side, Tolerance, is_flagged};
+use crate::quality::Agreement;
 use crate::recalibrate::Slot;
 use crate::record::{Identity, Key, Source, Verdict};
 use crate::resolution::Resolution;
@@ -142,6 +143,8 @@ pub struct Population {
     pub escapes: Vec<EscapedDefect>,
     /// Records not used because another copy was, by source.
     pub duplicates: Vec<Duplicate>,
+    /// How reviewers agree who judged the same records.
+    pub agreement: Agreement,
     /// Counts over all records, duplicates included.
     pub counts: Counts,
     /// Keys under which the limits changed.
@@ -154,8 +157,9 @@ pub struct Population {
 pub(crate) fn assemble(collector: Collector) -> Population {
     let Collector { options, mut keys, unreadable, counts, .. } = collector;
     let mut duplicates = Vec::new();
+    let mut agreement = Agreement::default();
     for (_, versions) in &mut keys {
-        settle_duplicates(versions, &mut duplicates);
+        settle_duplicates(versions, &mut duplicates, &mut agreement);
         versions.sort_by(|a, b| {
             a.first_time.cmp(&b.first_time).then_with(|| order_of_limits(a.tolerance, b.tolerance))
         });
@@ -173,7 +177,7 @@ pub(crate) fn assemble(collector: Collector) -> Population {
     keys.sort_by(|a, b| a.0.cmp(&b.0));
 
     let caught = caught_faults(&keys);
-    let mut population = Population { duplicates, counts, ..Population::default() };
+    let mut population = Population { duplicates, agreement, counts, ..Population::default() };
     for (key, versions) in keys {
         population.keys_with_several_versions += u64::from(versions.len() > 1);
         for (number, version) in (1..).zip(versions) {
@@ -200,7 +204,9 @@ pub(crate) fn order_of_limits(a: Tolerance, b: Tolerance) -> Ordering {
 ///
 /// Of copies that disagree the severest verdict counts (see [`Verdict::ALL`]); distinct values under that verdict are all kept, because
 /// which one is right cannot be known and each of them must stay flagged if it is a defect.
-fn settle_duplicates(versions: &mut [Version], duplicates: &mut Vec<Duplicate>) {
+///
+/// On the way, `agreement` learns how the reviewers of one record judged it.
+fn settle_duplicates(versions: &mut [Version], duplicates: &mut Vec<Duplicate>, agreement: &mut Agreement) {
     /// Where a row stands: its version, whether it was flagged, its place there.
     type Place = (usize, bool, usize);
     let mut copies: HashMap<Identity, Vec<(Row, Place)>> = HashMap::new();
@@ -216,6 +222,8 @@ fn settle_duplicates(versions: &mut [Version], duplicates: &mut Vec<Duplicate>) 
     let mut dropped: HashSet<Place> = HashSet::new();
     for rows in copies.values_mut().filter(|rows| rows.len() > 1) {
         rows.sort_by_key(|(row, place)| (row.source, *place));
+        let reviews = rows.iter().filter_map(|(row, _)| row.reviewer.map(|by| (by, row.verdict)));
+        agreement.add(&reviews.collect::<Vec<_>>());
         let content = |(row, place): &(Row, Place)| (place.0, row.verdict, row.value.to_bits());
         let severest = rows.iter().map(|(row, _)| row.verdict).max();
         let conflict = rows.iter().any(|r| content(r) != content(&rows[0]));

@@ -184,6 +184,8 @@ pub struct Record<'a> {
     pub board: &'a str,
     /// Reference designator on the board.
     pub refdes: &'a str,
+    /// Who gave the verdict; records judged by several reviewers show how they agree.
+    pub reviewer: &'a str,
     /// When it was measured, in nanoseconds since 1970-01-01 UTC.
     pub time: Option<i64>,
     /// Where it was read.

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::evidence::Evidence;
-use crate::optimise::{prepare_all, propose_all};
+use crate::optimise::{prepare_sorted, sweep_all};
 use crate::options::Options;
 use crate::proposal::Proposal;
 
@@ -51,9 +51,12 @@ impl Totals {
     }
 }
 
+/// Percentiles computed together: each limit's values are then read from memory once for all of them.
+const AT_ONCE: usize = 16;
+
 /// Proposals for every limit at each of `percentiles`, handed to `each` in turn; [`Options::percentile`] is not used.
 ///
-/// Handing them over one percentile at a time keeps memory at one set of proposals. `each` may stop the sweep by an error.
+/// They are computed a few percentiles at a time, which keeps memory at as many sets of proposals. `each` may stop the sweep by an error.
 ///
 /// # Errors
 /// As [`crate::optimise::optimise`], for every percentile; and what `each` returns.
@@ -66,10 +69,12 @@ pub fn simulate(
     for &percentile in percentiles {
         Options { percentile, ..options.clone() }.check()?;
     }
-    let candidates = prepare_all(evidence, &Options { percentile: 0.0, ..options.clone() })?;
-    for &percentile in percentiles {
-        let proposals = propose_all(&candidates, percentile, options)?;
-        each(WhatIf { percentile, proposals })?;
+    let candidates = prepare_sorted(evidence, &Options { percentile: 0.0, ..options.clone() })?;
+    for batch in percentiles.chunks(AT_ONCE) {
+        let swept = sweep_all(&candidates, batch, options)?;
+        for (&percentile, proposals) in batch.iter().zip(swept) {
+            each(WhatIf { percentile, proposals })?;
+        }
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Work spread over threads whose result does not depend on how many there are.
 
 /// `work` applied to each item, in order, on at most `threads` threads.
-pub(crate) fn map_in_order<T: Sync, R: Send>(
-    items: &[T],
+pub(crate) fn map_in_order<'t, T: Sync, R: Send>(
+    items: &'t [T],
     threads: usize,
-    work: impl Fn(&T) -> R + Sync,
+    work: impl Fn(&'t T) -> R + Sync,
 ) -> Vec<R> {
     let chunk = items.len().div_ceil(threads.max(1)).max(1);
     if items.len() <= chunk {

@@ -12,7 +12,7 @@ use crate::collect::Row;
 use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::limit::is_flagged;
-use crate::optimise::{Candidate, optimise, prepare_all, propose_all};
+use crate::optimise::{Candidate, optimise, prepare_sorted, propose_all};
 use crate::options::Options;
 use crate::population::{Limit, LimitId, Population};
 use crate::record::{Identity, Verdict};
@@ -284,7 +284,7 @@ fn hold_back(
 fn leave_one_out(limits: &[&Limit], options: &Options) -> Result<Validation, Error> {
     let misses = usize::try_from(options.misses).unwrap_or(usize::MAX);
     let all: Vec<Evidence> = limits.iter().map(|l| l.evidence()).collect();
-    let mut candidates = prepare_all(&all, options)?;
+    let mut candidates = prepare_sorted(&all, options)?;
     let mut recalls = Vec::with_capacity(limits.len());
     for (at, (limit, mut evidence)) in limits.iter().zip(all).enumerate() {
         let side = limit.id.side;
@@ -298,7 +298,7 @@ fn leave_one_out(limits: &[&Limit], options: &Options) -> Result<Validation, Err
             }
             evidence.defects.clone_from(&defects);
             evidence.defects.remove(left_out);
-            let whole = std::mem::replace(&mut candidates[at], Candidate::new(&evidence, options)?);
+            let whole = std::mem::replace(&mut candidates[at], Candidate::sorted(&evidence, options)?);
             // Certificates that hold at once depend on how many limits move, so all are proposed; others stand alone.
             let asked = if options.simultaneous { 0..candidates.len() } else { at..at + 1 };
             let proposals = propose_all(&candidates[asked.clone()], options.percentile, options)?;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use aoi_tolerance::collect::Collector;
 use aoi_tolerance::evidence::Evidence;
+use aoi_tolerance::joint::optimise_joint;
 use aoi_tolerance::limit::Tolerance;
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::{Options, Policy};
@@ -132,6 +133,18 @@ fn commas(count: u64) -> String {
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap()).collect();
     groups.join(",")
+}
+
+#[test]
+fn limits_chosen_together_claim_no_bound_and_say_so() {
+    let population = mixed(PLAIN);
+    let context = ReportContext::default();
+    let joint = optimise_joint(&population, &context.options).unwrap();
+    assert!(joint.proposals.iter().any(|p| p.moves() && p.defects_before > 0));
+    let page = render(&population, &joint.proposals, &context);
+    assert!(
+        page.contains("The limits were chosen together") && !page.contains("without one confirmed defect")
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod support;
 
 use std::io::Write;
 
+use aoi::demo::line::{LineOptions, write_line};
 use support::{Bench, HEADER, records, records_and};
 
 const OPTIMISE: &str = "tolerance optimise in.csv --out limits.csv";
@@ -46,6 +47,9 @@ fn wrong_usage_exits_with_2_and_writes_nothing() {
         "tolerance optimise in.csv --out l.csv --delta 1",
         "tolerance optimise in.csv --out l.csv --threads 0",
         "tolerance optimise in.csv --out l.csv --pool feature",
+        "tolerance optimise in.csv --out l.csv --joint --policy paper",
+        "tolerance optimise in.csv --out l.csv --joint --misses 1",
+        "tolerance optimise in.csv --out l.csv --held h.csv",
         "tolerance simulate in.csv --out s.csv --percentiles 90:80:1",
         "tolerance validate in.csv --out v.csv --split kfold:1",
     ] {
@@ -426,4 +430,35 @@ fn a_verdict_built_from_two_columns_is_counted_by_rule() {
         assert!(spaced.contains(line), "{line:?} in {}", said.out);
     }
     assert!(said.out.contains("no value column"));
+}
+
+#[test]
+fn limits_chosen_together_release_more_of_a_line_with_several_features_and_lose_no_defect() {
+    let bench = Bench::new();
+    let mut csv = Vec::new();
+    write_line(&mut csv, &LineOptions { features: 3, ..LineOptions::quick() }).unwrap();
+    bench.file("records.csv", csv);
+    let words = "tolerance optimise records.csv --out limits.csv --json";
+    let alone: serde_json::Value = serde_json::from_str(&bench.aoi(words).out).unwrap();
+    assert!(alone["joint"].is_null());
+    let said = bench.aoi(&format!("{words} --joint --held held.csv"));
+    let together: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let count = |name: &str| together["joint"][name].as_u64().unwrap();
+    assert!(count("released") > count("released_one_by_one"), "{}", said.out);
+    assert!(count("released") <= count("at_most") && count("at_most") <= count("instances"));
+    assert!(together["false_calls_after"].as_u64() < alone["false_calls_after"].as_u64());
+
+    // Every fault of the records is in the table, and one of its rows is still flagged.
+    let mut faults = std::collections::BTreeMap::new();
+    let held = bench.table("held.csv");
+    let rows: std::collections::HashMap<_, _> =
+        held.iter().map(|row| (row.get("row").to_owned(), row.get("still_flagged") == "true")).collect();
+    let records = std::fs::read_to_string(bench.path("records.csv")).unwrap();
+    for (number, line) in (1..).zip(records.lines()).filter(|(_, line)| line.contains(",defect,")) {
+        let name = line.split(',').nth(9).unwrap().to_owned();
+        *faults.entry(name).or_insert(false) |= rows[&number.to_string()];
+    }
+    assert_eq!(faults.len(), 54);
+    assert!(faults.values().all(|held| *held), "{faults:?}");
+    assert!(held.iter().any(|row| row.get("still_flagged") == "false"), "some limit was let go");
 }

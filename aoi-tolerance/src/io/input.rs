@@ -123,6 +123,19 @@ impl Input {
         Ok(filled)
     }
 
+    /// Whether the text starts as JSON does, after white space and a byte order mark.
+    pub(crate) fn starts_as_json(&mut self) -> Result<bool, Error> {
+        let mut head = vec![0; 64];
+        let read = self.fill(&mut head)?;
+        head.truncate(read);
+        let text = head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(&head);
+        let first = text.iter().find(|b| !b.is_ascii_whitespace());
+        let is_json = matches!(first, Some(b'{' | b'['));
+        let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        self.reader = Box::new(io::Cursor::new(head).chain(rest));
+        Ok(is_json)
+    }
+
     /// Whether it is compressed: then its end is where its content ends, and not just where a writer stands.
     #[cfg(feature = "store")]
     pub(crate) fn is_compressed(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::io::cfx;
 use crate::io::header::{Field, Header};
 use crate::io::mapping::{Column, Mapping, WideFeature};
 use crate::io::time::TimeReader;
@@ -13,6 +14,8 @@ use crate::io::verdict::VerdictReader;
 pub(crate) struct Layout {
     pub(crate) path: PathBuf,
     pub(crate) file: u32,
+    /// The file holds IPC-CFX messages, not a table.
+    pub(crate) is_cfx: bool,
     pub(crate) header: Header,
     pub(crate) verdict: VerdictReader,
     pub(crate) key: [Field; 6],
@@ -27,6 +30,7 @@ pub(crate) struct Layout {
     pub(crate) defect_id: Field,
     pub(crate) board: Field,
     pub(crate) refdes: Field,
+    pub(crate) reviewer: Field,
     pub(crate) time: Field,
     pub(crate) times: TimeReader,
 }
@@ -107,6 +111,7 @@ impl Layout {
         Ok(Self {
             path,
             file,
+            is_cfx: false,
             verdict: VerdictReader::new(mapping, &header)?,
             key,
             measured,
@@ -119,10 +124,16 @@ impl Layout {
             defect_id: field(Column::DefectId)?,
             board: field(Column::Board)?,
             refdes: field(Column::Refdes)?,
+            reviewer: field(Column::Reviewer)?,
             time: field(Column::Time)?,
             times: TimeReader::new(&mapping.file)?,
             header,
         })
+    }
+
+    /// The layout of the rows that IPC-CFX messages are turned into.
+    pub(crate) fn of_messages(path: PathBuf, file: u32, mapping: &Mapping) -> Result<Self, String> {
+        Ok(Self { is_cfx: true, ..Self::new(path, file, cfx::header(), &cfx::mapping_of(mapping), None)? })
     }
 
     /// Whether rows carry a measured value.

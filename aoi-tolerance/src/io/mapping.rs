@@ -32,6 +32,17 @@ pub struct Mapping {
     pub wide: Option<WideMapping>,
     /// Canonical column -> column of a separate tolerance table.
     pub tolerances: BTreeMap<Column, String>,
+    /// What IPC-CFX messages do not say.
+    pub cfx: CfxMapping,
+}
+
+/// What IPC-CFX messages do not say about a measurement.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct CfxMapping {
+    /// Reference designator, without pin -> part number. A designator that is not listed is its own part.
+    pub parts: BTreeMap<String, String>,
 }
 
 /// How the text of a records file is written.
@@ -99,12 +110,13 @@ pub enum Column {
     Board,
     Refdes,
     RecordId,
+    Reviewer,
     Time,
 }
 
 impl Column {
     /// All columns; the first six are the key's, in its order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Part,
         Self::Model,
         Self::Revision,
@@ -125,6 +137,7 @@ impl Column {
         Self::Board,
         Self::Refdes,
         Self::RecordId,
+        Self::Reviewer,
         Self::Time,
     ];
 
@@ -151,6 +164,7 @@ impl Column {
             Self::Board => "board",
             Self::Refdes => "refdes",
             Self::RecordId => "record_id",
+            Self::Reviewer => "reviewer",
             Self::Time => "time",
         }
     }

@@ -1,10 +1,12 @@
 //! Records in, limits out: the files of the tolerance job.
 
 mod blocks;
+mod cfx;
 #[cfg(feature = "store")]
 mod follow;
 mod form;
 mod header;
+mod held;
 mod input;
 mod layout;
 mod limits;
@@ -27,10 +29,11 @@ mod whole;
 #[cfg(feature = "store")]
 pub use follow::{Followed, Follower};
 pub use form::LimitForm;
+pub use held::held_csv;
 pub use input::{InputFile, digest_of};
 pub use limits::LimitsTable;
 pub use number::{NumberFault, parse_number, shortest};
-pub use read::{Progress, ReadObserver, ReadOptions, Records, read_records};
+pub use read::{Progress, ReadObserver, ReadOptions, Records, files_of, read_records};
 pub use reject::{Reject, RejectReason};
 pub use sweep::SweepTable;
 pub use tolerances::ToleranceTable;

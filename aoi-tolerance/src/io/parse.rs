@@ -7,6 +7,7 @@ use csv::{ByteRecord, StringRecord};
 
 use crate::collect::Collector;
 use crate::io::blocks::Block;
+use crate::io::cfx;
 use crate::io::layout::Layout;
 use crate::io::plain::{PlainRows, is_plain};
 use crate::io::reject::Reject;
@@ -45,7 +46,8 @@ pub(crate) struct OfFile {
 
 impl OfFile {
     fn new(layout: &Layout, reader: &RowReader<'_>) -> Self {
-        let repeated = Repeated::new(layout, reader.mapping(), reader.collector.options.boundary);
+        let boundary = reader.collector.options.boundary;
+        let repeated = if layout.is_cfx { None } else { Repeated::new(layout, reader.mapping(), boundary) };
         Self { file: layout.file, verdicts: layout.verdict.clone(), repeated }
     }
 
@@ -105,7 +107,9 @@ pub(crate) fn parse_rows(
     layout: &Layout,
     block: &Block,
 ) -> u64 {
-    if is_plain(&block.bytes) {
+    if layout.is_cfx {
+        cfx::read_block(reader, &mut of_file.verdicts, layout, block)
+    } else if is_plain(&block.bytes) {
         parse_plain_block(reader, of_file, layout, block)
     } else {
         parse_block(reader, of_file, layout, block)

@@ -2,7 +2,7 @@
 //!
 //! Gives what the CSV reader gives for such a block, blank lines skipped and lines counted as it does; a test compares the two.
 
-/// The rows of a block that holds neither quotes nor carriage returns.
+/// The rows of a block that holds no quotes, and carriage returns only before line feeds, as Windows writes them.
 pub(crate) struct PlainRows<'b> {
     block: &'b [u8],
     delimiter: u8,
@@ -16,7 +16,9 @@ pub(crate) struct PlainRows<'b> {
 
 /// Whether [`PlainRows`] can cut `block`.
 pub(crate) fn is_plain(block: &[u8]) -> bool {
-    memchr::memchr2(b'"', b'\r', block).is_none() && std::str::from_utf8(block).is_ok()
+    let mut odd = memchr::memchr2_iter(b'"', b'\r', block);
+    odd.all(|at| block[at] == b'\r' && block.get(at + 1) == Some(&b'\n'))
+        && std::str::from_utf8(block).is_ok()
 }
 
 /// A row and the line that it starts on, counted from 0 at the block's first.
@@ -56,9 +58,11 @@ impl<'b> PlainRows<'b> {
             }
             self.line += 1;
             let start = std::mem::replace(&mut self.start, at + 1);
-            if at > start {
-                ends.push(at - start);
-                return Some(PlainRow { bytes: &self.block[start..at], line });
+            let bytes = &self.block[start..at];
+            let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+            if !bytes.is_empty() {
+                ends.push(bytes.len());
+                return Some(PlainRow { bytes, line });
             }
             line = self.line;
         }
@@ -123,7 +127,8 @@ mod tests {
         let mut random = Seeded::new(11);
         let mut rows = 0;
         for _ in 0..4_000 {
-            let alphabet = ["a", ",", "\n", "7.5", " ", "\u{e9}", "\u{0}", "\n\n", "longer than a word"];
+            let alphabet =
+                ["a", ",", "\n", "\r\n", "7.5", " ", "\u{e9}", "\u{0}", "\n\n", "longer than a word"];
             let text: String =
                 (0..random.below(30)).map(|_| alphabet[random.below(alphabet.len())]).collect();
             let expected = by_csv(text.as_bytes());
@@ -134,9 +139,9 @@ mod tests {
     }
 
     #[test]
-    fn quotes_carriage_returns_and_broken_text_are_left_to_others() {
-        assert!(is_plain("a,b\n\u{e9}".as_bytes()));
-        for block in [&b"a,\"b\n"[..], b"a\r\nb", b"\xff"] {
+    fn quotes_lone_carriage_returns_and_broken_text_are_left_to_others() {
+        assert!(is_plain("a,b\n\u{e9}\r\n\r\n".as_bytes()));
+        for block in [&b"a,\"b\n"[..], b"a\rb\r\n", b"a\r", b"a\r\r\n", b"\xff"] {
             assert!(!is_plain(block));
         }
     }

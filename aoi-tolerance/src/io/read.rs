@@ -12,6 +12,7 @@ use csv::{ByteRecord, StringRecord};
 use crate::collect::{CollectOptions, Collector};
 use crate::error::Error;
 use crate::io::blocks::{Block, Blocks};
+use crate::io::cfx::messages::Messages;
 use crate::io::form::LimitForm;
 use crate::io::header::Header;
 use crate::io::input::{BytesRead, Input, InputFile};
@@ -100,6 +101,40 @@ impl ReadObserver for () {
     fn reject(&mut self, _path: &Path, _reject: &Reject) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// Endings of the names of files that a folder is read for; each may be compressed (`.gz`, `.zst`).
+const MESSAGE_FILES: [&str; 3] = ["json", "jsonl", "ndjson"];
+
+/// The files that `paths` stand for: a folder stands for the files of IPC-CFX messages in it, by name.
+///
+/// # Errors
+/// When a folder cannot be listed, or holds no such file.
+pub fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let fail = |source| Error::Read { path: path.clone(), source };
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(fail)? {
+            let file = entry.map_err(fail)?.path();
+            let name = file.file_name().and_then(|n| n.to_str()).unwrap_or("").to_ascii_lowercase();
+            let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+            if MESSAGE_FILES.iter().any(|end| name.ends_with(&format!(".{end}"))) && file.is_file() {
+                found.push(file);
+            }
+        }
+        if found.is_empty() {
+            let reason = "is a folder without .json, .jsonl or .ndjson files; name the files to read";
+            return Err(fail(std::io::Error::other(reason)));
+        }
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
 }
 
 /// Reads record files; see [`ReadOptions`] and the module's page.
@@ -220,7 +255,27 @@ fn read_files(
     let mut number = 0;
     let mut files = (Vec::new(), false, false);
     for (file, path) in (0..).zip(paths) {
-        let input = Input::open(path, Arc::clone(bytes_read))?;
+        let mut input = Input::open(path, Arc::clone(bytes_read))?;
+        let mut queue = |layout: &Arc<Layout>, block: Block| {
+            let job = Job { number, layout: Arc::clone(layout), block };
+            number += 1;
+            if stop.load(Ordering::Relaxed) || jobs.send(job).is_err() {
+                return Err(Error::Cancelled);
+            }
+            Ok(())
+        };
+        if input.starts_as_json()? {
+            let layout = Layout::of_messages(path.clone(), file, &shared.mapping)
+                .map_err(|reason| Error::Header { path: path.clone(), reason })?;
+            let layout = Arc::new(layout);
+            let mut messages = Messages::new(input);
+            while let Some(block) = messages.next()? {
+                queue(&layout, block)?;
+            }
+            (files.1, files.2) = (true, true);
+            files.0.push(messages.into_input());
+            continue;
+        }
         let mut blocks = Blocks::new(input, options.mapping.delimiter());
         let Some(mut block) = blocks.next()? else {
             return Err(Error::Header {
@@ -246,11 +301,7 @@ fn read_files(
         let layout = Arc::new(layout);
         let mut next = Some(block);
         while let Some(block) = next {
-            let job = Job { number, layout: Arc::clone(&layout), block };
-            if stop.load(Ordering::Relaxed) || jobs.send(job).is_err() {
-                return Err(Error::Cancelled);
-            }
-            number += 1;
+            queue(&layout, block)?;
             next = blocks.next()?;
         }
         files.0.push(blocks.into_input());

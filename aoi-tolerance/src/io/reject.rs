@@ -13,6 +13,10 @@ pub enum RejectReason {
     FieldCount,
     /// The row is not UTF-8.
     NotUtf8,
+    /// The message is not JSON.
+    NotJson,
+    /// A confirmed defect that no measurement of its message shows: no limit could hold it.
+    NotMeasured,
     /// A column that must be filled is empty.
     Missing,
     /// A number cannot be read.
@@ -53,6 +57,10 @@ impl fmt::Display for RejectReason {
         match self {
             Self::FieldCount => f.write_str("another number of fields than the header"),
             Self::NotUtf8 => f.write_str("not UTF-8 (save the file as UTF-8)"),
+            Self::NotJson => f.write_str("not a JSON message"),
+            Self::NotMeasured => {
+                f.write_str("a confirmed defect without a measured value outside its limits")
+            }
             Self::Missing => f.write_str("empty"),
             Self::Number(fault) => write!(f, "{fault}"),
             Self::Resolution => f.write_str("not a positive decimal step"),

@@ -78,6 +78,11 @@ impl<'s> RowReader<'s> {
         &self.shared.mapping
     }
 
+    /// What all files share.
+    pub(crate) fn shared(&self) -> &'s Shared {
+        self.shared
+    }
+
     /// Counts the rows of one file that repeated others.
     pub(crate) fn count_repeats(&mut self, verdicts: &mut VerdictReader, repeated: Repeated) {
         for passed in repeated.into_passed().filter(|p| p.repeats > 0) {
@@ -138,7 +143,8 @@ impl<'s> RowReader<'s> {
         }
     }
 
-    fn is_acknowledged(&self, layout: &Layout, record_id: &str, line: u64) -> bool {
+    /// Whether somebody has looked at this row.
+    pub(crate) fn is_acknowledged(&self, layout: &Layout, record_id: &str, line: u64) -> bool {
         let acknowledged = &self.shared.acknowledged;
         !acknowledged.is_empty()
             && (acknowledged.contains(record_id.trim())
@@ -198,7 +204,7 @@ impl<'s> RowReader<'s> {
     }
 
     /// Passes on a record that cannot be placed.
-    fn lose(&mut self, key: [Option<&str>; 6], verdict: Option<Verdict>) {
+    pub(crate) fn lose(&mut self, key: [Option<&str>; 6], verdict: Option<Verdict>) {
         if let Some(listener) = &mut self.listener {
             listener.unreadable(key, verdict, "", false);
         }
@@ -323,11 +329,11 @@ impl<'s> RowReader<'s> {
         let kept = flagged || record.verdict.is_some_and(Verdict::is_fault) || self.listener.is_some();
         let text = |field: &'_ Field| field.text(fields).trim().to_owned();
         let mut names = if kept {
-            [&layout.record_id, &layout.defect_id, &layout.board, &layout.refdes].map(text)
+            [&layout.record_id, &layout.defect_id, &layout.board, &layout.refdes, &layout.reviewer].map(text)
         } else {
             Default::default()
         };
-        let [_, defect_id, board, refdes] = &mut names;
+        let [_, defect_id, board, refdes, _] = &mut names;
         if kept && layout.wide && defect_id.is_empty() && (board.is_empty() || refdes.is_empty()) {
             // The features of a wide row are those of one part: what one of them flags did not escape the others.
             *defect_id = format!("row {}:{}", row.source.file, row.source.line);
@@ -343,6 +349,7 @@ impl<'s> RowReader<'s> {
             defect_id: &names[1],
             board: &names[2],
             refdes: &names[3],
+            reviewer: &names[4],
             time,
             ..*record
         };

@@ -95,7 +95,7 @@ impl Recalibrator {
                 return self.hear(number, record.verdict);
             };
             // Two values of one fault: both must stay flagged.
-            let row = Row { record: old.row.record, ..Row::of(record, verdict) };
+            let row = Row { record: old.row.record, reviewer: None, ..Row::of(record, verdict) };
             let time = Window::time_of(record.time, arrival.received);
             let key = self.slots[slot as usize].key;
             let new = self.add_row(LiveRow {
@@ -115,7 +115,7 @@ impl Recalibrator {
         // Measured anew: the later value counts, at the old place in the stream.
         let (verdict, presumed) = verdict.unwrap_or((Verdict::Pass, false));
         self.drop_contribution(number);
-        let row = Row { record: old.row.record, ..Row::of(record, verdict) };
+        let row = Row { record: old.row.record, reviewer: None, ..Row::of(record, verdict) };
         self.rows[number as usize] = LiveRow { row, slot, presumed, released, ..old };
         self.add(number);
         self.counts.corrected += 1;

@@ -177,7 +177,7 @@ impl Slot {
 
 impl LiveRow {
     fn write(&self, out: &mut Writer) {
-        let Row { value, verdict, record, defect, board, time, .. } = self.row;
+        let Row { value, verdict, record, defect, defect_named, board, time, .. } = self.row;
         out.real(value);
         out.byte(verdict as u8);
         for name in [record, defect, board] {
@@ -190,7 +190,7 @@ impl LiveRow {
         out.count(self.sequence);
         out.signed(self.time);
         out.count(self.slot.into());
-        out.byte(u8::from(self.presumed) | u8::from(self.released) << 1);
+        out.byte(u8::from(self.presumed) | u8::from(self.released) << 1 | u8::from(defect_named) << 2);
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, Damaged> {
@@ -203,17 +203,20 @@ impl LiveRow {
             }
         }
         let [record, defect, board] = names;
+        let measured = input.maybe_signed()?;
+        let (sequence, time, slot) = (input.count()?, input.signed()?, input.small()?);
+        let flags = input.byte()?;
         let row = Row {
             value,
             verdict,
             record,
             defect,
+            defect_named: flags & 4 != 0,
             board,
-            time: input.maybe_signed()?,
+            reviewer: None,
+            time: measured,
             source: Source::default(),
         };
-        let (sequence, time, slot) = (input.count()?, input.signed()?, input.small()?);
-        let flags = input.byte()?;
         Ok(Self { row, sequence, time, slot, presumed: flags & 1 != 0, released: flags & 2 != 0 })
     }
 }

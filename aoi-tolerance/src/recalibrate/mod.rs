@@ -439,7 +439,8 @@ impl Recalibrator {
         } else {
             self.counts.records += 1;
         }
-        let row = Row { record: name, ..Row::of(record, verdict) };
+        // Reviewers are compared over files, not over a stream.
+        let row = Row { record: name, reviewer: None, ..Row::of(record, verdict) };
         let live = LiveRow { row, sequence: arrival.sequence, time, slot, presumed, released };
         let number = self.add_row(live);
         if let Some(name) = name {

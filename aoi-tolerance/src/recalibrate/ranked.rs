@@ -4,8 +4,8 @@
 //! behind; the bench `live/ranked` puts the two side by side. Order and equality are those of [`f64::total_cmp`], so that -0.0 and 0.0 are two values
 //! and a value is deleted bit for bit.
 
-use crate::evidence::Ascending;
 use crate::limit::Boundary;
+use crate::sample::Ascending;
 
 /// Values in a leaf, at most.
 const LEAF: usize = 256;

@@ -62,6 +62,7 @@ use crate::evidence::Evidence;
 use crate::options::Options;
 use crate::population::Population;
 use crate::proposal::Proposal;
+use crate::quality::{self, QualityOptions};
 use crate::simulate::Totals;
 
 /// The style of the page, for other pages of the same house.
@@ -227,6 +228,7 @@ impl Page {
         let totals = Totals::of(proposals);
         let points = curve::sweep(&evidence, options)?;
         let bounds = bound::Bounds::new(proposals, options)?;
+        let labels = quality::assess(population, &QualityOptions::default(), options)?;
         let is_urgent = |&i: &usize| chart::is_urgent(&population.limits[i], &proposals[i]);
         let mut urgent: Vec<usize> = (0..proposals.len()).filter(is_urgent).collect();
         let urgent_hidden = Count(urgent.len().saturating_sub(URGENT_CHARTS) as u64);
@@ -254,7 +256,9 @@ impl Page {
                 .collect(),
             settings: settings::settings(options),
             alert: alert::Alert::new(population, proposals, context),
-            summary: summary::Summary::new(population, &evidence, proposals, &totals, &bounds, context),
+            summary: summary::Summary::new(
+                population, &evidence, proposals, &totals, &bounds, &labels, context,
+            ),
             curve: curve::Curve::new(&points, &totals, options),
             pareto: pareto::Pareto::new(population, proposals),
             tables: table::Tables::new(population, proposals, context),

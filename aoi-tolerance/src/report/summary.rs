@@ -5,10 +5,12 @@ use super::bound::Bounds;
 use super::format::{Change, Count, Number, counted};
 use super::name::visible;
 use super::table::is_finer;
+use crate::certificate::EscapeBound;
 use crate::evidence::Evidence;
 use crate::options::Policy;
 use crate::population::Population;
 use crate::proposal::{Decision, Proposal};
+use crate::quality::Quality;
 use crate::record::Verdict;
 use crate::simulate::Totals;
 
@@ -29,6 +31,8 @@ pub(super) struct Summary {
     pub(super) rejected: Vec<(String, Count)>,
     pub(super) rejected_rows: Count,
     pub(super) warnings: Vec<String>,
+    /// What is odd about the verdicts.
+    pub(super) labels: Vec<String>,
 }
 
 /// What became of some of the limits.
@@ -49,6 +53,7 @@ impl Summary {
         proposals: &[Proposal],
         totals: &Totals,
         bounds: &Bounds,
+        labels: &Quality,
         context: &ReportContext,
     ) -> Self {
         let counts = &population.counts;
@@ -80,6 +85,7 @@ impl Summary {
             rejected: context.rejected.iter().map(|(reason, n)| (visible(reason), Count(*n))).collect(),
             rejected_rows: Count(context.rejected.iter().map(|(_, n)| n).sum()),
             warnings: warnings(population, proposals, bounds, conflicts, context),
+            labels: labels.findings(population).iter().map(|finding| visible(finding)).collect(),
         }
     }
 }
@@ -132,8 +138,19 @@ fn warnings(
             Number(first.old_limit),
         ));
     }
-    if bounds.no_evidence.0 > 0 {
-        let limits = counted(bounds.no_evidence.0, "limit moves", "limits move");
+    // With defects and yet without evidence: limits that were chosen together, for which no bound is known.
+    let unbounded = |p: &&Proposal| p.moves() && p.certificate.bound == EscapeBound::NoEvidence;
+    let together = proposals.iter().filter(unbounded).filter(|p| p.defects_before > 0).count() as u64;
+    if together > 0 {
+        warnings.push(format!(
+            "The limits were chosen together: every known defect keeps a flag, on one limit at least. No bound on what may escape is \
+             claimed for the {} on which defects are known.",
+            counted(together, "moved limit", "moved limits"),
+        ));
+    }
+    let alone = bounds.no_evidence.0.saturating_sub(together);
+    if alone > 0 {
+        let limits = counted(alone, "limit moves", "limits move");
         warnings
             .push(format!("{limits} without one confirmed defect: nothing bounds what they may let escape."));
     }

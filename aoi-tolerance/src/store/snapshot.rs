@@ -16,7 +16,7 @@ use crate::io::write_whole;
 use crate::recalibrate::LiveOptions;
 
 const MAGIC: [u8; 4] = *b"AOIS";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Writes a snapshot whole or not at all.
 pub(crate) fn write(path: &Path, line: &Line, at: Position, settings: &[u8]) -> Result<(), Error> {

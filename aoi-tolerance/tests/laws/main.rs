@@ -7,6 +7,7 @@ mod accounts;
 mod certified;
 mod guard;
 mod invariance;
+mod joint;
 mod leave_one_out;
 mod monotone;
 mod oracle;

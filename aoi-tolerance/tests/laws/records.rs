@@ -133,6 +133,7 @@ pub(crate) fn collect(options: CollectOptions, records: &[Measured]) -> Collecto
             defect_id: &m.defect_id,
             board: &m.board,
             refdes: "U1",
+            reviewer: "",
             time: m.time,
             source: Source { file: 0, line: m.line },
         };

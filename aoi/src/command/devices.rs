@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 
 /// What a build without the feature can say about GPUs.
 #[cfg(not(feature = "gpu"))]
-const NOT_BUILT: &str =
+pub(super) const NOT_BUILT: &str =
     "this aoi was built without GPU support; build it with `--features gpu`, or use --device cpu";
 
 /// Lists the devices.

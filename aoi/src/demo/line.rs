@@ -19,13 +19,15 @@ pub struct LineOptions {
     pub defects: usize,
     /// Values inside their limits for each flagged one.
     pub passes_per_flag: usize,
+    /// Features measured on each part, 1 to 5; with more than one, most defects and some false calls show in several.
+    pub features: usize,
     /// Decides everything else.
     pub seed: u64,
 }
 
 impl Default for LineOptions {
     fn default() -> Self {
-        Self { parts: 917, false_calls: 54_019, defects: 544, passes_per_flag: 1, seed: 7 }
+        Self { parts: 917, false_calls: 54_019, defects: 544, passes_per_flag: 1, features: 1, seed: 7 }
     }
 }
 
@@ -47,7 +49,7 @@ struct Kind {
     spread: f64,
 }
 
-const KINDS: [Kind; 5] = [
+static KINDS: [Kind; 5] = [
     Kind {
         inspection: "solder",
         feature: "fillet height",
@@ -83,12 +85,16 @@ const KINDS: [Kind; 5] = [
     Kind { inspection: "body", feature: "tilt", unit: "deg", lower: Some(-30), upper: Some(30), spread: 6.0 },
 ];
 
-/// One row before its place in time is drawn.
+/// A part under inspection, before its place in time is drawn.
 struct Event {
     part: usize,
-    tenths: i32,
     verdict: &'static str,
+    /// Features measured, and their values: a row for each.
+    shown: Vec<(usize, i32)>,
 }
+
+/// Limits of one feature of one part, in tenths of the unit.
+type Limits = (Option<i32>, Option<i32>);
 
 /// Writes the line's records.
 ///
@@ -107,21 +113,33 @@ struct Event {
 pub fn write_line(out: &mut dyn Write, options: &LineOptions) -> io::Result<()> {
     let mut random = Chance::new(options.seed);
     let kinds: Vec<usize> = (0..options.parts).map(|_| random.below(KINDS.len())).collect();
-    let limits: Vec<(Option<i32>, Option<i32>)> = kinds
-        .iter()
-        .map(|&kind| {
-            // Parts of one kind differ a little in their limits: by up to a fifth, in whole units.
-            let shift = i32::try_from(random.below(5)).unwrap_or(0) * 10;
-            let Kind { lower, upper, .. } = &KINDS[kind];
-            (lower.map(|l| l - shift.min(l.abs() / 5)), upper.map(|u| u + shift.min(u / 5)))
+    // A part's further features are of the kinds that follow its first one in the list.
+    let kind_of =
+        |part: usize, feature: usize| -> &'static Kind { &KINDS[(kinds[part] + feature) % KINDS.len()] };
+    let limits: Vec<Vec<Limits>> = (0..options.parts)
+        .map(|part| {
+            let mut limits_of = |feature| {
+                // Parts of one kind differ a little in their limits: by up to a fifth, in whole units.
+                let shift = i32::try_from(random.below(5)).unwrap_or(0) * 10;
+                let Kind { lower, upper, .. } = kind_of(part, feature);
+                (lower.map(|l| l - shift.min(l.abs() / 5)), upper.map(|u| u + shift.min(u / 5)))
+            };
+            (0..options.features.clamp(1, KINDS.len())).map(&mut limits_of).collect()
         })
         .collect();
     let mut events = Vec::new();
     let many = random.heavy_tailed(options.parts, 0.9, 1.0);
     for (part, count) in shares(&many, options.false_calls).into_iter().enumerate() {
         for _ in 0..count {
-            let distance = random.exponential(KINDS[kinds[part]].spread);
-            push(&mut events, &mut random, part, limits[part], distance, "false_call");
+            let distance = random.exponential(kind_of(part, 0).spread);
+            let mut shown = vec![(0, beyond(&mut random, limits[part][0], distance))];
+            for feature in 1..limits[part].len() {
+                if random.unit() < 0.1 {
+                    let distance = random.exponential(kind_of(part, feature).spread);
+                    shown.push((feature, beyond(&mut random, limits[part][feature], distance)));
+                }
+            }
+            events.push(Event { part, verdict: "false_call", shown });
         }
     }
     // Parts that are flagged often are, by and large, those that also fail; half of the others never had a defect.
@@ -131,32 +149,33 @@ pub fn write_line(out: &mut dyn Write, options: &LineOptions) -> io::Result<()> 
         .collect();
     for (part, count) in shares(&rare, options.defects).into_iter().enumerate() {
         for _ in 0..count {
-            let spread = KINDS[kinds[part]].spread;
-            let near = random.unit() < 0.04;
-            let distance = if near {
-                random.exponential(spread)
-            } else {
-                2.0 * spread + random.exponential(2.0 * spread)
-            };
-            push(&mut events, &mut random, part, limits[part], distance, "defect");
+            let mut shown = vec![(0, defect(&mut random, 0.04, kind_of(part, 0).spread, limits[part][0]))];
+            // Where it shows as well it is as often near the limit as far beyond.
+            for feature in 1..limits[part].len() {
+                if random.unit() < 0.6 {
+                    let spread = kind_of(part, feature).spread;
+                    shown.push((feature, defect(&mut random, 0.5, spread, limits[part][feature])));
+                }
+            }
+            events.push(Event { part, verdict: "defect", shown });
         }
     }
     for (verdict, count) in [("borderline", 24), ("provisional", 40)] {
         for _ in 0..count * options.parts / 917 {
             let part = random.below(options.parts);
-            let distance = 2.0 * KINDS[kinds[part]].spread;
-            push(&mut events, &mut random, part, limits[part], distance, verdict);
+            let distance = 2.0 * kind_of(part, 0).spread;
+            push(&mut events, &mut random, part, limits[part][0], distance, verdict);
         }
     }
     // Flags that nobody has reviewed, on two parts; and a defect that the limits in force let pass.
     for part in [options.parts / 3, options.parts / 2] {
-        push(&mut events, &mut random, part, limits[part], 5.0, "");
+        push(&mut events, &mut random, part, limits[part][0], 5.0, "");
     }
-    push(&mut events, &mut random, options.parts / 5, limits[options.parts / 5], -4.0, "escape");
+    push(&mut events, &mut random, options.parts / 5, limits[options.parts / 5][0], -4.0, "escape");
     for _ in 0..options.passes_per_flag * (options.false_calls + options.defects) {
         let part = random.below(options.parts);
-        let distance = -1.0 - random.exponential(2.0 * KINDS[kinds[part]].spread);
-        push(&mut events, &mut random, part, limits[part], distance, "pass");
+        let distance = -1.0 - random.exponential(2.0 * kind_of(part, 0).spread);
+        push(&mut events, &mut random, part, limits[part][0], distance, "pass");
     }
     random.shuffle(&mut events);
 
@@ -165,8 +184,6 @@ pub fn write_line(out: &mut dyn Write, options: &LineOptions) -> io::Result<()> 
         "part,model,inspection,feature,unit,value,lower,upper,verdict,defect_id,board,refdes,time,record_id"
     )?;
     for (i, event) in events.iter().enumerate() {
-        let Kind { inspection, feature, unit, .. } = &KINDS[kinds[event.part]];
-        let (lower, upper) = limits[event.part];
         let text = |limit: Option<i32>| limit.map_or_else(String::new, |l| tenths(l).to_string());
         let fault = matches!(event.verdict, "defect" | "escape");
         let defect = if fault { format!("D{i:06}") } else { String::new() };
@@ -175,17 +192,22 @@ pub fn write_line(out: &mut dyn Write, options: &LineOptions) -> io::Result<()> 
         let minutes = (board % 240) * 4;
         let (day, hour, minute) = (board / 240, 6 + minutes / 60, minutes % 60);
         let (month, day) = (1 + day / 28 % 12, 1 + day % 28);
-        writeln!(
-            out,
-            "P{:04},M{},{inspection},{feature},{unit},{},{},{},{},{defect},B{board:06},R{},2026-{month:02}-{day:02}T{hour:02}:{minute:02}:00Z,{i}",
-            event.part + 1,
-            event.part % 7 + 1,
-            tenths(event.tenths),
-            text(lower),
-            text(upper),
-            event.verdict,
-            event.part % 400 + 1,
-        )?;
+        for &(number, value) in &event.shown {
+            let Kind { inspection, feature, unit, .. } = kind_of(event.part, number);
+            let (lower, upper) = limits[event.part][number];
+            let record = if number == 0 { i.to_string() } else { format!("{i}-{number}") };
+            writeln!(
+                out,
+                "P{:04},M{},{inspection},{feature},{unit},{},{},{},{},{defect},B{board:06},R{},2026-{month:02}-{day:02}T{hour:02}:{minute:02}:00Z,{record}",
+                event.part + 1,
+                event.part % 7 + 1,
+                tenths(value),
+                text(lower),
+                text(upper),
+                event.verdict,
+                event.part % 400 + 1,
+            )?;
+        }
     }
     out.flush()
 }
@@ -194,24 +216,29 @@ fn tenths(n: i32) -> f64 {
     f64::from(n) / 10.0
 }
 
-/// Adds a value `distance` tenths beyond (negative: inside) one of the part's limits.
+/// Adds a part that shows one value `distance` tenths beyond (negative: inside) one of its limits.
 fn push(
     events: &mut Vec<Event>,
     random: &mut Chance,
     part: usize,
-    limits: (Option<i32>, Option<i32>),
+    limits: Limits,
     distance: f64,
     verdict: &'static str,
 ) {
-    let beyond = if distance < 0.0 { -1.0 } else { 1.0 };
+    events.push(Event { part, verdict, shown: vec![(0, beyond(random, limits, distance))] });
+}
+
+/// A value `distance` tenths beyond (negative: inside) one of the limits.
+fn beyond(random: &mut Chance, limits: Limits, distance: f64) -> i32 {
+    let sign = if distance < 0.0 { -1.0 } else { 1.0 };
     // At least one step off the limit, at most far off; inside a two-sided tolerance, not past its middle.
     let room = match limits {
         (Some(lower), Some(upper)) if distance < 0.0 => f64::from((upper - lower) / 2),
         _ => 5000.0,
     };
     #[expect(clippy::cast_possible_truncation, reason = "bounded by the line above")]
-    let steps = (beyond * distance.abs().round().clamp(1.0, room)) as i32;
-    let tenths = match limits {
+    let steps = (sign * distance.abs().round().clamp(1.0, room)) as i32;
+    match limits {
         (Some(lower), Some(upper)) => {
             if random.unit() < 0.5 {
                 lower - steps
@@ -222,8 +249,17 @@ fn push(
         (Some(lower), None) => lower - steps,
         (None, Some(upper)) => upper + steps,
         (None, None) => 0,
+    }
+}
+
+/// The value of a defect: with chance `near` as close to the limit as false calls are, else far beyond it.
+fn defect(random: &mut Chance, near: f64, spread: f64, limits: Limits) -> i32 {
+    let distance = if random.unit() < near {
+        random.exponential(spread)
+    } else {
+        2.0 * spread + random.exponential(2.0 * spread)
     };
-    events.push(Event { part, tenths, verdict });
+    beyond(random, limits, distance)
 }
 
 /// `total` divided in proportion to `weights`, by largest remainder.
@@ -277,6 +313,17 @@ mod tests {
             seen += 1;
         }
         assert!(seen > 10_000, "{seen}");
+    }
+
+    #[test]
+    fn with_several_features_the_parts_stay_and_show_in_more_rows() {
+        let text = line(&LineOptions { features: 3, ..LineOptions::quick() });
+        let defects: Vec<&str> = text.lines().filter(|l| l.contains(",defect,")).collect();
+        let names: std::collections::HashSet<_> = defects.iter().map(|l| l.split(',').nth(9)).collect();
+        assert_eq!(names.len(), 54, "as many faults as asked for");
+        assert!(defects.len() > 80, "{} rows: most show in several features", defects.len());
+        let ids: std::collections::HashSet<_> = text.lines().map(|l| l.rsplit(',').next()).collect();
+        assert_eq!(ids.len(), text.lines().count(), "every row has its own record_id");
     }
 
     #[test]

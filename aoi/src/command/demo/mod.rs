@@ -18,7 +18,7 @@ use super::progress::Watcher;
 use super::tolerance::optimise::{created, report};
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  aoi demo\n  aoi demo --out /tmp/line --quick")]
+#[command(after_help = "Examples:\n  aoi demo\n  aoi demo --out /tmp/line --quick\n  aoi demo --features 3")]
 pub(crate) struct Arguments {
     /// Folder for everything the demo writes
     #[arg(long, value_name = "DIR", default_value = "aoi-demo")]
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// A line a tenth as large, and fewer pictures
     #[arg(long)]
     quick: bool,
+    /// Features measured on each part of the line, 1 to 5; with several, limits are also chosen together
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    features: u8,
     /// Seed of the generated line and pictures
     #[arg(long, default_value_t = 7)]
     seed: u64,
@@ -39,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     std::fs::create_dir_all(folder)
         .map_err(|e| Failure::Other(format!("{}: cannot be made: {e}", folder.display())))?;
     let time = created(arguments.report_time.as_deref())?;
-    line::run(folder, arguments.quick, arguments.seed, &time)?;
+    line::run(folder, arguments.quick, arguments.seed, arguments.features.into(), &time)?;
     println!();
     bonds::run(&folder.join("bonds"), arguments.quick, arguments.seed, &time)?;
     Ok(Outcome::Done)

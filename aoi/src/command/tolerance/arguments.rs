@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aoi_tolerance::collect::CollectOptions;
 use aoi_tolerance::io::mapping::Mapping;
-use aoi_tolerance::io::{ReadOptions, Records, ToleranceTable, read_records};
+use aoi_tolerance::io::{ReadOptions, Records, ToleranceTable, files_of, read_records};
 use aoi_tolerance::limit::Boundary;
 use aoi_tolerance::margin::Margin;
 use aoi_tolerance::options::{Options, Policy};
@@ -19,7 +19,8 @@ use crate::command::progress::Watcher;
 /// Where records come from and how they are read.
 #[derive(Args)]
 pub(crate) struct RecordArguments {
-    /// Record files: CSV, plain or compressed with gzip or zstd; `-` reads standard input
+    /// Record files: CSV or IPC-CFX messages (JSON), plain or compressed with gzip or zstd; `-` reads standard input, a folder stands
+    /// for the message files in it
     #[arg(required = true, value_name = "RECORDS")]
     pub(crate) records: Vec<PathBuf>,
     /// Mapping from the site's columns and words to the record format
@@ -81,7 +82,7 @@ impl RecordArguments {
             threads: self.thread_count(),
         };
         let mut watcher = Watcher::new(self.rejects.as_deref())?;
-        let records = read_records(&self.records, &options, &mut watcher)?;
+        let records = read_records(&files_of(&self.records)?, &options, &mut watcher)?;
         watcher.finish()?;
         Ok(records)
     }
@@ -184,6 +185,11 @@ impl LimitArguments {
         };
         options.check()?;
         Ok(options)
+    }
+
+    /// Whether the policy is the default one.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.policy == PolicyName::Guarded
     }
 
     /// Whether limits are certified.

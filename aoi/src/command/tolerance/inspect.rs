@@ -1,7 +1,9 @@
 //! `aoi tolerance inspect`.
 
 use aoi_tolerance::io::{Records, digest_of};
+use aoi_tolerance::options::Options;
 use aoi_tolerance::population::Limit;
+use aoi_tolerance::quality::{Quality, QualityOptions, assess};
 use aoi_tolerance::record::Verdict;
 use clap::Args;
 use serde_json::json;
@@ -19,10 +21,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let records = arguments.records.read(true)?;
+    let options = Options { boundary: arguments.records.boundary(), ..Options::default() };
+    let labels = assess(&records.population, &QualityOptions::default(), &options)?;
     if arguments.records.json {
-        print_json(&records);
+        print_json(&records, &labels);
     } else {
         print_text(&records);
+        for finding in labels.findings(&records.population) {
+            println!("labels         {finding}");
+        }
     }
     Ok(Outcome::Done)
 }
@@ -33,7 +40,7 @@ fn keys(records: &Records) -> usize {
     keys.len()
 }
 
-fn print_json(records: &Records) {
+fn print_json(records: &Records, labels: &Quality) {
     let counts = &records.population.counts;
     let inputs: Vec<_> = records
         .inputs
@@ -59,6 +66,18 @@ fn print_json(records: &Records) {
         "limits": records.population.limits.len(),
         "escapes": records.population.escapes.len(),
         "rejected": rejected(records),
+        "labels": {
+            "suspicious_defects": labels.defects.len(),
+            "suspicious_false_calls": labels.false_calls.len(),
+            "bulk_boards": labels.bulk.len(),
+            "conflicts": labels.conflicts,
+            "pending": labels.pending,
+            "reviews": labels.agreement.reviews,
+            "effectiveness": labels.agreement.effectiveness(),
+            "miss_rate": labels.agreement.miss_rate(),
+            "false_alarm_rate": labels.agreement.false_alarm_rate(),
+            "findings": labels.findings(&records.population),
+        },
         "warnings": warnings(records),
     });
     println!("{summary}");

@@ -11,7 +11,7 @@ mod validate;
 use clap::Subcommand;
 
 use super::outcome::{Failure, Outcome};
-pub(crate) use summary::print_optimised;
+pub(crate) use summary::{print_joint, print_optimised};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use aoi_tolerance::evidence::Evidence;
-use aoi_tolerance::io::{LimitsTable, Records, digest_of, write_whole};
+use aoi_tolerance::io::{LimitsTable, Records, digest_of, held_csv, write_whole};
+use aoi_tolerance::joint::optimise_joint;
 use aoi_tolerance::options::Options;
 use aoi_tolerance::pool::optimise_pooled;
 use aoi_tolerance::population::{Limit, Population};
@@ -19,7 +20,8 @@ use crate::command::outcome::{Failure, Outcome};
 #[command(after_help = "Examples:\n  \
     aoi tolerance optimise records.csv --out limits.csv --report report.html\n  \
     aoi tolerance optimise line1.csv.gz line2.csv.gz --map site.toml --out limits.csv --percentile 85 --resolution 0.01\n  \
-    aoi tolerance optimise records.csv --out limits.csv --policy certified --alpha 0.01 --delta 0.05")]
+    aoi tolerance optimise records.csv --out limits.csv --policy certified --alpha 0.01 --delta 0.05\n  \
+    aoi tolerance optimise records.csv --out limits.csv --joint --held held.csv")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     records: RecordArguments,
@@ -34,6 +36,13 @@ pub(crate) struct Arguments {
     /// Let limits of one group share a certificate (with --policy certified; needs a sigma in the records)
     #[arg(long, value_enum)]
     pool: Option<PoolBy>,
+    /// Choose the limits together: a defect that several features show needs one of them to keep flagging it (with --policy guarded;
+    /// no certificate)
+    #[arg(long, conflicts_with = "pool")]
+    joint: bool,
+    /// With --joint, write which limit holds each known defect to this file
+    #[arg(long, value_name = "HELD.csv", requires = "joint")]
+    held: Option<PathBuf>,
     /// Write a report as one HTML file
     #[arg(long, value_name = "R.html")]
     report: Option<PathBuf>,
@@ -73,15 +82,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     if arguments.pool.is_some() && !arguments.limits.certifies() {
         return Err(Failure::Usage("--pool shares certificates and needs --policy certified".into()));
     }
+    if arguments.joint && (!arguments.limits.is_guarded() || options.misses > 0) {
+        return Err(Failure::Usage("--joint is proven for --policy guarded without --misses only".into()));
+    }
     let records = arguments.records.read(false)?;
     let population = &records.population;
     if population.limits.is_empty() {
         return Err(no_limits(&records, arguments.records.rejects.as_deref()));
     }
-    let evidence: Vec<Evidence> = population.limits.iter().map(Limit::evidence).collect();
-    let groups: Vec<Option<String>> =
-        population.limits.iter().map(|limit| arguments.pool.map(|by| by.group(limit))).collect();
-    let proposals = optimise_pooled(&evidence, &groups, &options)?;
+    let joint = if arguments.joint { Some(optimise_joint(population, &options)?) } else { None };
+    let proposals = match &joint {
+        Some(joint) => joint.proposals.clone(),
+        None => one_by_one(population, arguments.pool, &options)?,
+    };
 
     let digest = digest_of(&records.inputs);
     let table = LimitsTable {
@@ -93,18 +106,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     };
     let json = arguments.out.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
     write_whole(&arguments.out, |out| if json { table.json(out) } else { table.csv(out) })?;
+    if let (Some(path), Some(joint)) = (&arguments.held, &joint) {
+        let files: Vec<PathBuf> = records.inputs.iter().map(|i| i.path.clone()).collect();
+        write_whole(path, |out| held_csv(out, joint, &population.limits, &files))?;
+    }
     if let Some(path) = &arguments.report {
         let created = created(arguments.report_time.as_deref())?;
         report(path, &records, &proposals, &options, created)?;
     }
     if arguments.records.json {
-        println!("{}", summary::optimised(&records, &proposals));
+        println!("{}", summary::optimised(&records, &proposals, joint.as_ref()));
     } else {
         summary::print_optimised(&records, &proposals);
+        if let Some(joint) = &joint {
+            summary::print_joint(joint);
+        }
     }
     warn(population, &proposals);
     let blocked = proposals.iter().any(|p| p.decision == Decision::Blocked);
     Ok(if arguments.strict && blocked { Outcome::No } else { Outcome::Done })
+}
+
+/// Each limit by itself, or with its group's certificate.
+fn one_by_one(
+    population: &Population,
+    pool: Option<PoolBy>,
+    options: &Options,
+) -> Result<Vec<Proposal>, Failure> {
+    let evidence: Vec<Evidence> = population.limits.iter().map(Limit::evidence).collect();
+    let groups: Vec<Option<String>> =
+        population.limits.iter().map(|limit| pool.map(|by| by.group(limit))).collect();
+    Ok(optimise_pooled(&evidence, &groups, options)?)
 }
 
 /// No record could be used: why, and where to look.

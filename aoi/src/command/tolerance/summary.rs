@@ -1,6 +1,7 @@
 //! What a command prints about its result: a few lines for people, or one JSON object for programs.
 
 use aoi_tolerance::io::{Records, RejectReason, digest_of};
+use aoi_tolerance::joint::Joint;
 use aoi_tolerance::proposal::{Decision, Proposal};
 use aoi_tolerance::record::Verdict;
 use aoi_tolerance::simulate::Totals;
@@ -28,7 +29,7 @@ const DECISIONS: [Decision; 5] =
     [Decision::Relaxed, Decision::Guarded, Decision::Kept, Decision::Blocked, Decision::Tighten];
 
 /// The summary of an optimisation, for programs.
-pub(crate) fn optimised(records: &Records, proposals: &[Proposal]) -> Value {
+pub(crate) fn optimised(records: &Records, proposals: &[Proposal], joint: Option<&Joint>) -> Value {
     let totals = Totals::of(proposals);
     let decisions: Map<String, Value> =
         DECISIONS.iter().map(|d| (d.to_string(), json!(count(proposals, *d)))).collect();
@@ -43,6 +44,12 @@ pub(crate) fn optimised(records: &Records, proposals: &[Proposal]) -> Value {
         "escapes": records.population.escapes.len(),
         "rejected": rejected(records),
         "input_sha256": digest_of(&records.inputs),
+        "joint": joint.map(|j| json!({
+            "instances": j.instances,
+            "released": j.released,
+            "released_one_by_one": j.released_one_by_one,
+            "at_most": j.at_most,
+        })),
     })
 }
 
@@ -70,6 +77,22 @@ pub(crate) fn print_optimised(records: &Records, proposals: &[Proposal]) {
     let escapes = records.population.escapes.len() as u64;
     println!("escapes      {} defect measurements that no limit in force flags", grouped(escapes));
     print_rejected(records);
+}
+
+/// What choosing the limits together brought.
+pub(crate) fn print_joint(joint: &Joint) {
+    let Joint { instances, released, released_one_by_one, at_most, .. } = joint;
+    let bound = if joint.is_optimal() {
+        "no other choice releases more".to_owned()
+    } else {
+        format!("no choice releases more than {}", grouped(*at_most))
+    };
+    println!(
+        "joint        {} of {} false-called parts released, {} limit by limit; {bound}",
+        grouped(*released),
+        grouped(*instances),
+        grouped(*released_one_by_one)
+    );
 }
 
 /// Rejected rows by reason; nothing where there are none.
