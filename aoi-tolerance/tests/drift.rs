@@ -5,15 +5,17 @@ use aoi_tolerance::drift::{
     Drift, DriftOptions, FALSE_ALARMS_PER_1000, Monitor, kolmogorov_smirnov, run_length,
 };
 
+type Draw = fn(&mut Seeded) -> f64;
+
 /// Ways in which values of a line may be distributed.
-const DRAWS: [(&str, fn(&mut Seeded) -> f64); 3] = [
+const DRAWS: [(&str, Draw); 3] = [
     ("normal", |r| 45.0 + 2.0 * r.normal()),
     ("exponential", |r| -3.0 * (1.0 - r.unit()).ln()),
     ("on a coarse grid", |r| (2.0 * r.normal()).round() / 2.0),
 ];
 
 /// The whole default monitor over values in which nothing changes: false alarms in a thousand subgroups.
-fn false_alarms(draw: fn(&mut Seeded) -> f64, seed: u64) -> f64 {
+fn false_alarms(draw: Draw, seed: u64) -> f64 {
     const MONITORS: u64 = 150;
     const SUBGROUPS: u32 = 200;
     let options = DriftOptions::default();
@@ -66,14 +68,14 @@ fn computed_run_lengths_are_those_of_simulated_charts() {
         let ewma = mean(
             Box::new(move |r| {
                 let mut chart = aoi_tolerance::drift::Ewma::new(0.2, 2.7);
-                (1..).find(|_| chart.push(r.normal() + shift)).unwrap()
+                (1..1_000_000).find(|_| chart.push(r.normal() + shift)).unwrap()
             }),
             &mut random,
         );
         let cusum = mean(
             Box::new(move |r| {
                 let mut chart = aoi_tolerance::drift::Cusum::new(0.5, 4.0);
-                (1..).find(|_| chart.push(r.normal() + shift)).unwrap()
+                (1..1_000_000).find(|_| chart.push(r.normal() + shift)).unwrap()
             }),
             &mut random,
         );

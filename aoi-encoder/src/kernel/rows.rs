@@ -356,6 +356,6 @@ fn exponentials<const FUSED: bool>(
         let value = exp::<FUSED, 5>(s - largest);
         *lane += value;
         // Neither NaN nor infinite but where the sum is too, and then the row is lost in f32 already.
-        *out = (value.to_bits() + 0x8000 >> 16) as u16;
+        *out = ((value.to_bits() + 0x8000) >> 16) as u16;
     }
 }

@@ -86,15 +86,16 @@ impl History {
                 false_calls.entry((r.part, side == Side::Upper)).or_default().push(r.sequence);
             }
         }
-        false_calls.values_mut().for_each(|s| s.sort_unstable());
+        for sequences in false_calls.values_mut() {
+            sequences.sort_unstable();
+        }
         self.records
             .iter()
             .filter(|r| {
                 let verdict = r.counted(boundary);
                 let side = r.side(boundary);
                 let ages = match verdict {
-                    Some(Verdict::FalseCall) => true,
-                    Some(Verdict::Pass) => true,
+                    Some(Verdict::FalseCall | Verdict::Pass) => true,
                     None => side.is_none(),
                     _ => false,
                 };

@@ -7,6 +7,7 @@ use aoi_tolerance::options::{Options, Policy};
 use aoi_tolerance::percentile::HyndmanFan;
 use aoi_tolerance::recalibrate::{Fate, LiveOptions, Recalibrator, Window};
 use aoi_tolerance::record::Verdict;
+use aoi_tolerance::resolution::ResolutionRule;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -87,11 +88,7 @@ fn options() -> impl Strategy<Value = Options> {
                 misses,
                 min_false_calls: Some(2),
                 max_pending_share: if tolerant { 1.0 } else { 0.1 },
-                resolution: if auto {
-                    aoi_tolerance::resolution::ResolutionRule::Auto
-                } else {
-                    Default::default()
-                },
+                resolution: if auto { ResolutionRule::Auto } else { ResolutionRule::default() },
                 ..Options::default()
             }
         })
@@ -140,7 +137,7 @@ impl Line {
                 self.history.records.push(known);
             }
             Step::Again(at) => {
-                let Some(known) = self.pick(at) else { return };
+                let Some(known) = self.pick(*at) else { return };
                 let known = self.history.records[known].clone();
                 let (_, fate) = self.live.push(&known.record(&known.part.to_string()), known.arrival());
                 let taken_back = known.verdict.is_some()
@@ -150,7 +147,7 @@ impl Line {
                     .retain(|(w, _)| self.history.records[*w].id != known.id || known.verdict.is_none());
             }
             Step::Judge(at, verdict, alone) => {
-                let Some(at) = self.pick(at) else { return };
+                let Some(at) = self.pick(*at) else { return };
                 let known = &self.history.records[at];
                 let said = Known { verdict: Some(*verdict), ..known.clone() };
                 let part = known.part.to_string();
@@ -164,7 +161,7 @@ impl Line {
                 self.hear(at, *verdict);
             }
             Step::Anew(at, tenths, verdict) => {
-                let Some(at) = self.pick(at) else { return };
+                let Some(at) = self.pick(*at) else { return };
                 let known = self.history.records[at].clone();
                 // A fault measured twice guards twice; that is a case of its own.
                 if known.verdict.is_some_and(Verdict::is_fault) || !self.live_knows(at) {
@@ -222,7 +219,7 @@ impl Line {
         }
     }
 
-    fn pick(&self, at: &Index) -> Option<usize> {
+    fn pick(&self, at: Index) -> Option<usize> {
         (!self.history.records.is_empty()).then(|| at.index(self.history.records.len()))
     }
 

@@ -133,10 +133,10 @@ pub fn write_line(out: &mut dyn Write, options: &LineOptions) -> io::Result<()> 
         for _ in 0..count {
             let distance = random.exponential(kind_of(part, 0).spread);
             let mut shown = vec![(0, beyond(&mut random, limits[part][0], distance))];
-            for feature in 1..limits[part].len() {
+            for (feature, &limit) in limits[part].iter().enumerate().skip(1) {
                 if random.unit() < 0.1 {
                     let distance = random.exponential(kind_of(part, feature).spread);
-                    shown.push((feature, beyond(&mut random, limits[part][feature], distance)));
+                    shown.push((feature, beyond(&mut random, limit, distance)));
                 }
             }
             events.push(Event { part, verdict: "false_call", shown });
@@ -151,10 +151,10 @@ pub fn write_line(out: &mut dyn Write, options: &LineOptions) -> io::Result<()> 
         for _ in 0..count {
             let mut shown = vec![(0, defect(&mut random, 0.04, kind_of(part, 0).spread, limits[part][0]))];
             // Where it shows as well it is as often near the limit as far beyond.
-            for feature in 1..limits[part].len() {
+            for (feature, &limit) in limits[part].iter().enumerate().skip(1) {
                 if random.unit() < 0.6 {
                     let spread = kind_of(part, feature).spread;
-                    shown.push((feature, defect(&mut random, 0.5, spread, limits[part][feature])));
+                    shown.push((feature, defect(&mut random, 0.5, spread, limit)));
                 }
             }
             events.push(Event { part, verdict: "defect", shown });

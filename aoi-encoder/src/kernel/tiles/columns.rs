@@ -78,16 +78,6 @@ impl TileColumns {
                 }
                 padded
             };
-            #[inline(always)]
-            #[expect(
-                clippy::inline_always,
-                reason = "inlined into the function that has the instructions enabled"
-            )]
-            fn pair(rows: [[f32; SIDE]; 2], out: &mut [u16; 2 * SIDE]) {
-                for (i, out) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-                    *out = [round(rows[0][i]), round(rows[1][i])];
-                }
-            }
             for (i, out) in tile.as_chunks_mut::<{ 2 * SIDE }>().0.iter_mut().enumerate() {
                 let rows = [row(2 * i), row(2 * i + 1)];
                 with(
@@ -114,5 +104,14 @@ impl TileColumns {
 
     pub(crate) fn tiles(&self) -> &[u16] {
         &self.tiles
+    }
+}
+
+/// Two rows as pairs of bf16.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "inlined into the function that has the instructions enabled")]
+fn pair(rows: [[f32; SIDE]; 2], out: &mut [u16; 2 * SIDE]) {
+    for (i, out) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        *out = [round(rows[0][i]), round(rows[1][i])];
     }
 }

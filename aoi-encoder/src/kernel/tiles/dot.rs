@@ -67,6 +67,7 @@ mod vectors {
     /// AVX-512F and AVX-512 BF16 must be there; rows `top..top + 8` must be rows of the block, and the target hold them.
     #[target_feature(enable = "avx512f,avx512bf16")]
     #[expect(unsafe_code, reason = "SIMD through raw pointers")]
+    #[expect(clippy::cast_ptr_alignment, reason = "all reads through these pointers are unaligned ones")]
     unsafe fn sums(block: &Block<'_>, top: usize, c: &mut [f32], stride: usize) {
         let length = block.steps * block.planes * TILE;
         let first = top / SIDE * length + top % SIDE * DEPTH;
