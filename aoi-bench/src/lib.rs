@@ -7,6 +7,7 @@
 pub mod ceilings;
 mod error;
 pub mod flagged;
+pub mod forward;
 pub mod generate;
 pub mod in_memory;
 pub mod machine;

@@ -10,7 +10,7 @@ use aoi_bench::flagged::{Flagged, FlaggedOptions};
 use aoi_bench::generate::{RecordsOptions, write_records};
 use aoi_bench::in_memory;
 use aoi_bench::machine::Machine;
-use aoi_bench::{quoted, report};
+use aoi_bench::{forward, quoted, report};
 use aoi_tolerance::options::Options;
 use clap::{Parser, Subcommand};
 
@@ -47,6 +47,14 @@ enum Command {
         /// Where the new limits go, one per line
         #[arg(long, value_name = "FILE")]
         limits: Option<PathBuf>,
+    },
+    /// Time forward passes on request, one `SETTING MODEL BATCH RUNS OUT` a line
+    Forward {
+        /// Folder made by `tools/peers/encoder_peers.py prepare`
+        folder: PathBuf,
+        /// Threads
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
     },
     /// Turn results into Markdown and plots
     Report {
@@ -134,6 +142,9 @@ fn run(command: Command) -> Result<ExitCode, Error> {
                 }
                 println!("{}", serde_json::to_string(&round.seconds).unwrap_or_default());
             }
+        }
+        Command::Forward { folder, threads } => {
+            forward::serve(&folder, threads, &mut std::io::stdin().lock(), &mut std::io::stdout().lock())?;
         }
         Command::Report { results, out } => report::write(&results, out.as_deref().unwrap_or(&results))?,
         Command::Quoted { results, texts } => return check_quotes(&results, &texts),

@@ -4,10 +4,11 @@
 import argparse
 import os
 
+import encoder
 import harness
 import tolerance
 
-WORKS = {"tolerance": tolerance}
+WORKS = {"encoder": encoder, "tolerance": tolerance}
 
 
 def main():
