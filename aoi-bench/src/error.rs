@@ -38,6 +38,9 @@ pub enum Error {
     /// The encoder refused its weights or images.
     #[error(transparent)]
     Encoder(#[from] aoi_encoder::Error),
+    /// The neighbours could not be found.
+    #[error(transparent)]
+    Retrieval(#[from] aoi_retrieval::RetrievalError),
 }
 
 impl Error {

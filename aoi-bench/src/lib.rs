@@ -6,11 +6,13 @@
 
 pub mod ceilings;
 mod error;
+pub mod features;
 pub mod flagged;
 pub mod forward;
 pub mod generate;
 pub mod in_memory;
 pub mod machine;
+pub mod neighbours;
 pub mod quoted;
 pub mod record;
 pub mod report;

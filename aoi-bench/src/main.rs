@@ -6,11 +6,14 @@ use std::process::ExitCode;
 
 use aoi_bench::Error;
 use aoi_bench::ceilings::{Ceilings, Effort, measure};
+use aoi_bench::features::{self, FeaturesOptions};
 use aoi_bench::flagged::{Flagged, FlaggedOptions};
 use aoi_bench::generate::{RecordsOptions, write_records};
 use aoi_bench::in_memory;
 use aoi_bench::machine::Machine;
+use aoi_bench::neighbours::Server;
 use aoi_bench::{forward, quoted, report};
+use aoi_retrieval::{CompactCopy, Metric};
 use aoi_tolerance::options::Options;
 use clap::{Parser, Subcommand};
 
@@ -56,6 +59,23 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         threads: usize,
     },
+    /// Search a bank in memory: one request a line, one JSON answer a line
+    Neighbours {
+        /// Bank: f32 [n, d]
+        bank: PathBuf,
+        /// Neighbours per query
+        #[arg(long, default_value_t = 30)]
+        k: usize,
+        /// cosine, inner-product or l2
+        #[arg(long, default_value_t = Metric::InnerProduct)]
+        metric: Metric,
+        /// Threads
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Scan the f32 rows only
+        #[arg(long)]
+        no_copy: bool,
+    },
     /// Turn results into Markdown and plots
     Report {
         /// Folder of results
@@ -88,6 +108,24 @@ enum Generate {
         #[arg(long, default_value_t = RecordsOptions::default().seed)]
         seed: u64,
         /// The file
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Features around centres, as bank.npy and queries.npy
+    Features {
+        /// Rows of the bank
+        #[arg(long, default_value_t = FeaturesOptions::default().rows)]
+        rows: usize,
+        /// Queries
+        #[arg(long, default_value_t = FeaturesOptions::default().queries)]
+        queries: usize,
+        /// Numbers per row
+        #[arg(long, default_value_t = FeaturesOptions::default().width)]
+        width: usize,
+        /// Decides everything else
+        #[arg(long, default_value_t = FeaturesOptions::default().seed)]
+        seed: u64,
+        /// The folder
         #[arg(long)]
         out: PathBuf,
     },
@@ -128,6 +166,17 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Generate(Generate::Flagged { values, limits, seed, out }) => {
             Flagged::draw(&FlaggedOptions { values, limits, seed }).write(&out)?;
+        }
+        Command::Generate(Generate::Features { rows, queries, width, seed, out }) => {
+            std::fs::create_dir_all(&out).map_err(|source| Error::File { path: out.clone(), source })?;
+            let (bank, asked) = features::draw(&FeaturesOptions { rows, queries, width, seed });
+            features::write(&bank, &out.join("bank.npy"))?;
+            features::write(&asked, &out.join("queries.npy"))?;
+        }
+        Command::Neighbours { bank, k, metric, threads, no_copy } => {
+            let copy = if no_copy { CompactCopy::Never } else { CompactCopy::Auto };
+            let server = Server { bank: features::read(&bank)?, metric, k, threads, copy };
+            server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
         Command::Ceilings { results } => ceilings(results.as_deref())?,
         Command::Machine => print_json(&describe()),

@@ -6,9 +6,10 @@ import os
 
 import encoder
 import harness
+import retrieval
 import tolerance
 
-WORKS = {"encoder": encoder, "tolerance": tolerance}
+WORKS = {"encoder": encoder, "retrieval": retrieval, "tolerance": tolerance}
 
 
 def main():

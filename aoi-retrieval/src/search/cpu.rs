@@ -5,6 +5,7 @@
 //! a bin whose upper bound is below t holds none of the k best, ties included. The same holds for rows. What is left
 //! is scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
 
+mod amx;
 mod bound;
 mod code;
 mod compact;

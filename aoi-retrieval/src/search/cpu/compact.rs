@@ -1,5 +1,6 @@
 //! The compact copy of a bank in panels of 16 rows, and its scan.
 
+use super::amx::{self, Session};
 use super::bound::{TERMS, Terms, up, up_all, widest};
 use super::code::{Coded, Coder};
 use super::frame::{Frame, RowFacts, float_terms};
@@ -182,6 +183,8 @@ pub(super) struct CompactPass<'a> {
     /// Per group, `[steps, 14]`.
     head_words: Vec<i32>,
     tail_words: Vec<i32>,
+    /// Per group, `[blocks, 14, 64]`.
+    tail_blocks: Vec<i8>,
     offsets: Vec<[i32; LANES]>,
     scale: Vec<[f32; LANES]>,
     coefficients: Vec<Terms>,
@@ -201,6 +204,9 @@ impl<'a> CompactPass<'a> {
         let coder = &codes.coder;
         let (h, t) = coder.words();
         let groups = chosen.len().div_ceil(GROUP);
+        // Whole blocks only: the words that are left go the way of the vectors.
+        let block_bytes = GROUP * amx::DEPTH;
+        let blocks = if isa.has_tiles() { coder.width / amx::DEPTH } else { 0 };
         let mut pass = Self {
             isa,
             bins,
@@ -208,6 +214,7 @@ impl<'a> CompactPass<'a> {
             codes,
             head_words: vec![0; groups * h * GROUP],
             tail_words: vec![0; groups * t * GROUP],
+            tail_blocks: vec![0; groups * blocks * block_bytes],
             offsets: vec![[0; LANES]; groups],
             scale: vec![[0.0; LANES]; groups],
             coefficients: Vec::with_capacity(chosen.len()),
@@ -227,6 +234,10 @@ impl<'a> CompactPass<'a> {
             }
             for (s, four) in tail_codes.as_chunks::<4>().0.iter().enumerate() {
                 pass.tail_words[(group * t + s) * GROUP + lane] = bytemuck::cast(*four);
+            }
+            for (s, codes) in tail_codes.as_chunks::<{ amx::DEPTH }>().0.iter().take(blocks).enumerate() {
+                let start = (group * blocks + s) * block_bytes + lane * amx::DEPTH;
+                pass.tail_blocks[start..start + amx::DEPTH].copy_from_slice(codes);
             }
             pass.offsets[group][lane] = -128 * tail_codes.iter().map(|&c| i32::from(c)).sum::<i32>();
             pass.scale[group][lane] = coded.step;
@@ -279,30 +290,35 @@ fn query_terms(mut base: [f64; TERMS], coded: &Coded, slack: f64) -> Terms {
 }
 
 impl Pass for CompactPass<'_> {
-    type Scratch = ();
+    type Scratch = Session;
 
     fn bins(&self) -> usize {
         self.bins
     }
 
-    fn scratch(&self) {}
+    fn scratch(&self) -> Session {
+        self.isa.session()
+    }
 
-    fn load(&self, _pair: usize, _scratch: &mut ()) {}
+    fn load(&self, _pair: usize, _session: &mut Session) {}
 
-    fn maxima(&self, _scratch: &(), pair: usize, group: usize) -> [[f32; LANES]; 2] {
+    fn maxima(&self, session: &Session, pair: usize, group: usize) -> [[f32; LANES]; 2] {
         let (h, t) = self.codes.coder.words();
         let [a, b] = [2 * pair, 2 * pair + 1].map(|i| self.panel(i));
-        self.isa.int_maxima(&IntTile {
+        let blocks = self.tail_blocks.len() / self.offsets.len();
+        let tile = IntTile {
             head: [a.0, b.0],
             tail: [a.1, b.1],
             head_words: &self.head_words[group * h * GROUP..(group + 1) * h * GROUP],
             tail_words: &self.tail_words[group * t * GROUP..(group + 1) * t * GROUP],
+            tail_blocks: &self.tail_blocks[group * blocks..(group + 1) * blocks],
             offsets: &self.offsets[group],
             shift: self.codes.coder.shift(),
             scale: [&self.codes.scale[2 * pair], &self.codes.scale[2 * pair + 1]],
             bias: [&self.bias[2 * pair], &self.bias[2 * pair + 1]],
             query_scale: &self.scale[group],
-        })
+        };
+        self.isa.int_maxima(session, &tile)
     }
 
     fn terms(&self, bin: usize) -> &Terms {

@@ -1,4 +1,4 @@
-//! The only module with `unsafe`: instruction sets, and the two tile products written for AVX-512.
+//! Instruction sets, and the two tile products written for AVX-512. With [`super::amx`] the only modules with `unsafe`.
 //!
 //! A tile is 14 queries by two panels of 16 rows. Panels are interleaved along the width, so that a vector lane is a
 //! row: 28 accumulators, two panel vectors and one broadcast word fill 31 of the 32 registers, and 16 loads feed 28
@@ -11,6 +11,7 @@
 #[allow(clippy::wildcard_imports, reason = "twenty of the vendor's names; not reported in test builds")]
 use std::arch::x86_64::*;
 
+use super::amx::{self, Session, Sums};
 use super::tile::{self, FloatTile, GROUP, IntTile, LANES};
 
 /// What this processor offers; only detection makes anything but the portable level.
@@ -26,6 +27,8 @@ enum Level {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Vnni,
+    #[cfg(target_arch = "x86_64")]
+    Amx,
 }
 
 impl Isa {
@@ -48,6 +51,9 @@ impl Isa {
                     levels.push(Self(Level::Avx512));
                     if is_x86_feature_detected!("avx512vnni") {
                         levels.push(Self(Level::Vnni));
+                        if amx::is_available() {
+                            levels.push(Self(Level::Amx));
+                        }
                     }
                 }
             }
@@ -65,6 +71,19 @@ impl Isa {
         self != Self::PORTABLE
     }
 
+    /// Whether 8-bit codes are multiplied in tiles here.
+    pub(crate) fn has_tiles(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.0 == Level::Amx;
+        #[cfg(not(target_arch = "x86_64"))]
+        return false;
+    }
+
+    /// What [`Isa::int_maxima`] needs on the thread that calls it.
+    pub(crate) fn session(self) -> Session {
+        Session::start(self.has_tiles())
+    }
+
     /// Runs `work`, which the compiler may inline and vectorise for this level.
     #[inline]
     #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
@@ -76,17 +95,24 @@ impl Isa {
             Level::Avx2 => unsafe { run_avx2(work) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Vnni => unsafe { run_avx512(work) },
+            Level::Avx512 | Level::Vnni | Level::Amx => unsafe { run_avx512(work) },
         }
     }
 
     /// Bin maxima of an integer tile; lanes from [`GROUP`] on are negative infinity.
     #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn int_maxima(self, t: &IntTile<'_>) -> [[f32; LANES]; 2] {
+    pub(crate) fn int_maxima(self, session: &Session, t: &IntTile<'_>) -> [[f32; LANES]; 2] {
         match self.0 {
-            // SAFETY: Vnni exists only after detection of its features.
             #[cfg(target_arch = "x86_64")]
-            Level::Vnni => unsafe { int_maxima_vnni(t) },
+            Level::Amx if session.has_tiles() && !t.tail_blocks.is_empty() => {
+                let mut sums: Sums = [[[0; LANES]; GROUP]; 4];
+                session.multiply(t.tail_blocks, t.tail, &mut sums);
+                // SAFETY: Amx exists only after detection of Vnni's features.
+                unsafe { int_maxima_vnni(t, Some(&sums)) }
+            }
+            // SAFETY: these levels exist only after detection of their features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Vnni | Level::Amx => unsafe { int_maxima_vnni(t, None) },
             _ => self.run(|| tile::int_maxima(t)),
         }
     }
@@ -100,9 +126,9 @@ impl Isa {
         shift: u32,
     ) -> [i32; LANES] {
         match self.0 {
-            // SAFETY: Vnni exists only after detection of its features.
+            // SAFETY: these levels exist only after detection of their features.
             #[cfg(target_arch = "x86_64")]
-            Level::Vnni => unsafe { int_row_sums_vnni(panel, words, shift) },
+            Level::Vnni | Level::Amx => unsafe { int_row_sums_vnni(panel, words, shift) },
             _ => self.run(|| tile::int_row_sums(panel, words, shift)),
         }
     }
@@ -113,7 +139,7 @@ impl Isa {
         match self.0 {
             // SAFETY: these levels exist only after detection of their features.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Vnni => unsafe { float_maxima_avx512(t) },
+            Level::Avx512 | Level::Vnni | Level::Amx => unsafe { float_maxima_avx512(t) },
             _ if self.fuses() => self.run(|| tile::float_maxima::<true>(t)),
             _ => tile::float_maxima::<false>(t),
         }
@@ -206,7 +232,7 @@ fn lane_maxima(v: &[__m512; LANES]) -> __m512 {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn int_maxima_vnni(t: &IntTile<'_>) -> [[f32; LANES]; 2] {
+fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<&Sums>) -> [[f32; LANES]; 2] {
     let mut sums = [[_mm512_setzero_si512(); 2]; GROUP];
     let heads = t.head[0].as_chunks::<32>().0.iter().zip(t.head[1].as_chunks::<32>().0);
     for ((a, b), words) in heads.zip(t.head_words.as_chunks::<GROUP>().0) {
@@ -223,8 +249,18 @@ fn int_maxima_vnni(t: &IntTile<'_>) -> [[f32; LANES]; 2] {
         sums[i][0] = _mm512_add_epi32(_mm512_sra_epi32(sums[i][0], shift), offset);
         sums[i][1] = _mm512_add_epi32(_mm512_sra_epi32(sums[i][1], shift), offset);
     }
+    let mut done = 0;
+    if let Some(tiles) = tiles {
+        done = t.tail_blocks.len() / GROUP / 4;
+        for i in 0..GROUP {
+            for p in 0..2 {
+                let sum = _mm512_add_epi32(load(&tiles[p][i]), load(&tiles[p + 2][i]));
+                sums[i][p] = _mm512_add_epi32(sums[i][p], sum);
+            }
+        }
+    }
     let tails = t.tail[0].as_chunks::<64>().0.iter().zip(t.tail[1].as_chunks::<64>().0);
-    for ((a, b), words) in tails.zip(t.tail_words.as_chunks::<GROUP>().0) {
+    for ((a, b), words) in tails.zip(t.tail_words.as_chunks::<GROUP>().0).skip(done) {
         let (a, b) = (load(a), load(b));
         for i in 0..GROUP {
             let q = _mm512_set1_epi32(words[i]);

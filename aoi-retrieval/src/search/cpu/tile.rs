@@ -13,12 +13,14 @@ pub(crate) const LANES: usize = 16;
 ///
 /// # Shapes
 /// `head` `[m / 2, 16, 2]`, `tail` `[ceil(d / 4), 16, 4]` with codes + 128, `head_words` and `tail_words` `[steps, 14]` with two
-/// i16 or four i8 codes a word, `offsets` `-128 x` the sum of a query's tail codes.
+/// i16 or four i8 codes a word, `offsets` `-128 x` the sum of a query's tail codes. `tail_blocks` `[blocks, 14, 64]` repeats the first
+/// `16 blocks` tail words query by query for the matrix unit; empty where there is none.
 pub(crate) struct IntTile<'a> {
     pub(crate) head: [&'a [i16]; 2],
     pub(crate) tail: [&'a [u8]; 2],
     pub(crate) head_words: &'a [i32],
     pub(crate) tail_words: &'a [i32],
+    pub(crate) tail_blocks: &'a [i8],
     pub(crate) offsets: &'a [i32; LANES],
     pub(crate) shift: u32,
     pub(crate) scale: [&'a [f32; LANES]; 2],

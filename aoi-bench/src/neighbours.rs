@@ -1,0 +1,157 @@
+//! Exact search over a bank in memory, one request a line, so that peers can take turns with it without reading the bank again.
+//!
+//! | request | work that is timed | answer |
+//! |---|---|---|
+//! | `build` | preparing the bank for searching | `seconds`, `extra_mib` |
+//! | `search QUERIES.npy OUT.npy` | finding the neighbours | `seconds`, `routes`, `bins`, `rescored` (means per query); indices in OUT |
+//! | `coreset COUNT OUT.npy` | choosing rows by greedy k-centre | `seconds`; the rows in OUT |
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use aoi_retrieval::ndarray::{Array1, Array2};
+use aoi_retrieval::{
+    Certificate, CompactCopy, CpuOptions, CpuSearch, Metric, Neighbours, Search, SearchOptions, coreset,
+};
+use ndarray_npy::WriteNpyExt;
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::features;
+
+/// A bank and how to search it.
+#[derive(Debug)]
+pub struct Server {
+    /// Rows `[n, d]`.
+    pub bank: Array2<f32>,
+    /// What "near" means.
+    pub metric: Metric,
+    /// Neighbours per query.
+    pub k: usize,
+    /// Threads of every request.
+    pub threads: usize,
+    /// Whether the search may make its compact copy.
+    pub copy: CompactCopy,
+}
+
+impl Server {
+    /// Answers requests until the input ends.
+    ///
+    /// # Errors
+    /// When a request is not understood, cannot be answered, or a stream fails.
+    pub fn serve(&self, requests: impl BufRead, mut answers: impl Write) -> Result<(), Error> {
+        let mut search = None;
+        for line in requests.lines() {
+            let line = line.map_err(Error::file(Path::new("requests")))?;
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let answer = match words[..] {
+                ["build"] => {
+                    // The old copy goes first: two would need memory that no user needs.
+                    drop(search.take());
+                    let start = Instant::now();
+                    let built = self.build()?;
+                    let seconds = start.elapsed().as_secs_f64();
+                    let answer =
+                        json!({"seconds": seconds, "extra_mib": built.extra_bytes() as f64 / 1_048_576.0});
+                    search = Some(built);
+                    answer
+                }
+                ["search", queries, out] => {
+                    if search.is_none() {
+                        search = Some(self.build()?);
+                    }
+                    let search = search.as_ref().ok_or_else(|| unknown(&line))?;
+                    self.search(search, Path::new(queries), Path::new(out))?
+                }
+                ["coreset", count, out] => self.coreset(count.parse().map_err(|_| unknown(&line))?, out)?,
+                _ => return Err(unknown(&line)),
+            };
+            writeln!(answers, "{answer}").map_err(Error::file(Path::new("answers")))?;
+            answers.flush().map_err(Error::file(Path::new("answers")))?;
+        }
+        Ok(())
+    }
+
+    fn build(&self) -> Result<CpuSearch<'_>, Error> {
+        let options = CpuOptions { copy: self.copy, threads: self.threads, ..CpuOptions::default() };
+        Ok(CpuSearch::new(self.bank.view(), self.metric, &options)?)
+    }
+
+    fn search(&self, search: &CpuSearch<'_>, queries: &Path, out: &Path) -> Result<Value, Error> {
+        let queries = features::read(queries)?;
+        let options = SearchOptions { k: self.k, threads: self.threads };
+        let start = Instant::now();
+        let found = search.search(queries.view(), &options)?;
+        let seconds = start.elapsed().as_secs_f64();
+        write_npy(&found.indices, out)?;
+        let (bins, rescored) = (mean(&found, |c| c.bins), mean(&found, |c| c.rescored));
+        Ok(json!({"seconds": seconds, "routes": found.route_counts(), "bins": bins, "rescored": rescored}))
+    }
+
+    fn coreset(&self, count: usize, out: &str) -> Result<Value, Error> {
+        let start = Instant::now();
+        let chosen = coreset::k_centre(self.bank.view(), count, 1, self.threads, &mut |_| {
+            std::ops::ControlFlow::Continue(())
+        })?;
+        let seconds = start.elapsed().as_secs_f64();
+        write_npy(&Array1::from_iter(chosen.into_iter().map(|row| row as u64)), Path::new(out))?;
+        Ok(json!({"seconds": seconds}))
+    }
+}
+
+fn unknown(line: &str) -> Error {
+    let expected = "build, search QUERIES OUT, or coreset COUNT OUT";
+    Error::Answer { what: "a request".to_owned(), expected: expected.to_owned(), got: line.to_owned() }
+}
+
+fn mean(found: &Neighbours, of: impl Fn(&Certificate) -> u32) -> f64 {
+    let sum: f64 = found.certificates.iter().map(|c| f64::from(of(c))).sum();
+    sum / found.certificates.len().max(1) as f64
+}
+
+fn write_npy(array: &impl WriteNpyExt, path: &Path) -> Result<(), Error> {
+    let file = std::fs::File::create(path).map_err(Error::file(path))?;
+    array.write_npy(file).map_err(std::io::Error::other).map_err(Error::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::FeaturesOptions;
+
+    #[test]
+    fn requests_are_answered_in_order_and_indices_are_the_references() {
+        let options = FeaturesOptions { rows: 300, queries: 5, width: 12, seed: 8 };
+        let (bank, queries) = features::draw(&options);
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        features::write(&queries, Path::new(&path("q.npy"))).unwrap();
+        let expected = aoi_retrieval::Reference::new(bank.view(), Metric::Cosine)
+            .unwrap()
+            .search(queries.view(), &SearchOptions { k: 4, threads: 1 })
+            .unwrap();
+        let server = Server { bank, metric: Metric::Cosine, k: 4, threads: 1, copy: CompactCopy::Always };
+        let requests =
+            format!("build\nsearch {} {}\ncoreset 7 {}\n", path("q.npy"), path("i.npy"), path("c.npy"));
+        let mut answers = Vec::new();
+        server.serve(requests.as_bytes(), &mut answers).unwrap();
+
+        let answers: Vec<Value> =
+            String::from_utf8(answers).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(answers.len(), 3);
+        assert!(answers.iter().all(|a| a["seconds"].as_f64().unwrap() > 0.0), "{answers:?}");
+        assert_eq!(answers[1]["routes"].as_array().unwrap().iter().filter_map(Value::as_u64).sum::<u64>(), 5);
+        let found: Array2<u32> = ndarray_npy::read_npy(path("i.npy")).unwrap();
+        assert_eq!(found, expected.indices);
+        let chosen: Array1<u64> = ndarray_npy::read_npy(path("c.npy")).unwrap();
+        assert_eq!(chosen.iter().collect::<std::collections::BTreeSet<_>>().len(), 7);
+    }
+
+    #[test]
+    fn an_unknown_request_is_an_error() {
+        let (bank, _) = features::draw(&FeaturesOptions { rows: 9, queries: 1, width: 4, seed: 8 });
+        let server = Server { bank, metric: Metric::L2, k: 1, threads: 1, copy: CompactCopy::Never };
+        assert!(server.serve("find\n".as_bytes(), Vec::new()).unwrap_err().to_string().contains("find"));
+    }
+}
