@@ -8,6 +8,7 @@ pub mod ceilings;
 mod error;
 pub mod features;
 pub mod flagged;
+pub mod forward;
 pub mod generate;
 pub mod in_memory;
 pub mod live;

@@ -14,7 +14,7 @@ use aoi_bench::live::StreamOptions;
 use aoi_bench::live_store;
 use aoi_bench::machine::Machine;
 use aoi_bench::neighbours::Server;
-use aoi_bench::{quoted, report};
+use aoi_bench::{forward, quoted, report};
 use aoi_retrieval::{CompactCopy, Metric};
 use aoi_tolerance::options::Options;
 use clap::{Parser, Subcommand};
@@ -52,6 +52,14 @@ enum Command {
         /// Where the new limits go, one per line
         #[arg(long, value_name = "FILE")]
         limits: Option<PathBuf>,
+    },
+    /// Time forward passes on request, one `SETTING MODEL BATCH RUNS OUT` a line
+    Forward {
+        /// Folder made by `tools/peers/encoder_peers.py prepare`
+        folder: PathBuf,
+        /// Threads
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
     },
     /// Time a stream into memory, onto the disk and back after a restart; prints a comparison as JSON
     Live {
@@ -203,6 +211,9 @@ fn run(command: Command) -> Result<ExitCode, Error> {
                 }
                 println!("{}", serde_json::to_string(&round.seconds).unwrap_or_default());
             }
+        }
+        Command::Forward { folder, threads } => {
+            forward::serve(&folder, threads, &mut std::io::stdin().lock(), &mut std::io::stdout().lock())?;
         }
         Command::Live { records, limits, flagged, rounds, folder } => {
             for round in 0..rounds {

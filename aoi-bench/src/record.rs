@@ -35,6 +35,9 @@ pub struct Comparison {
     pub input: String,
     /// What was found equal before a time counted.
     pub checked: String,
+    /// Multiplications and additions of one run, where the work is counted in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<f64>,
     /// The runs of each implementation; the first is the one that the others are compared with.
     pub runs: Vec<Runs>,
 }

@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3, Array4, ArrayRef4, Axis, s};
 
 use crate::images::{self, Normalisation, Stack, Stitch, Tile};
 use crate::weights::{LoadOptions, Weights, load, write_tensors};
-use crate::{Config, Encoder, Error, Features, Grid, Result, Workspace, read_npy};
+use crate::{Config, Encoder, EncoderOptions, Error, Features, Grid, Precision, Result, Workspace, read_npy};
 
 /// How pictures become embeddings.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub struct EmbedOptions {
     pub threads: usize,
     /// Pictures (or tiles) in one forward pass; the results do not depend on it.
     pub batch: usize,
+    /// The numbers that products are made of; [`embed`] makes its encoder with it.
+    pub precision: Precision,
 }
 
 impl Default for EmbedOptions {
@@ -39,6 +41,7 @@ impl Default for EmbedOptions {
             tiling: Tiling::Overlap(None),
             threads: 1,
             batch: 8,
+            precision: Precision::F32,
         }
     }
 }
@@ -88,7 +91,8 @@ pub fn embed(
     progress: &mut Progress<'_>,
 ) -> Result<Embeddings> {
     let Weights { config, params, mut notes, .. } = load(weights, load_options)?;
-    let encoder = Encoder::new(&config, &params)?;
+    let encoder_options = EncoderOptions { precision: options.precision, ..EncoderOptions::default() };
+    let encoder = Encoder::with_options(&config, &params, &encoder_options)?;
     drop(params);
     let mut embeddings = if images.is_dir() {
         embed_folder(&encoder, images, options, progress)?

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayRef4};
 
-use crate::kernel::{Arithmetic, Buffer, Instructions, Precision, stride};
+use crate::kernel::{Arithmetic, BLOCK, Buffer, Instructions, Precision, stride};
 use crate::layers::block::{Block, Scratch};
 use crate::layers::norm::Norm;
 use crate::layers::patch::PatchProjection;
@@ -213,8 +213,14 @@ impl Encoder {
     }
 
     /// Tokens taken through a block at once, so that the hidden layer of them stays in a second-level cache of about a megabyte.
+    ///
+    /// In bf16 twice as many, in whole blocks: its products are fast enough to wait for weights, which every chunk reads once.
     fn chunk(&self) -> usize {
-        (262_144 / stride(self.config.hidden_rows())).clamp(28, 224)
+        let rows = (262_144 / stride(self.config.hidden_rows())).clamp(28, 224);
+        match self.precision() {
+            Precision::F32 => rows,
+            Precision::Bf16 => (2 * rows).next_multiple_of(BLOCK),
+        }
     }
 
     /// The final norm of the tokens `range` of every image.
@@ -278,7 +284,10 @@ impl Run<'_> {
         let threads = scratch.len();
         if threads > 1 && rows.len() > 1 {
             let (left, right) = scratch.split_at_mut(threads / 2);
+            let block = if self.encoder.precision() == Precision::Bf16 { BLOCK } else { 1 };
             let middle = rows.len() * left.len() / threads;
+            // Whole blocks on the left, where there are enough that the threads stay about equally busy.
+            let middle = if middle > 2 * block { middle / block * block } else { middle };
             let (x_left, x_right) = x.split_at_mut(middle * (x.len() / rows.len()));
             let (next_left, next_right) = next.split_at_mut(middle * (next.len() / rows.len()));
             let split = rows.start + middle;

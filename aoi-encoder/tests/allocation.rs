@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aoi_encoder::ndarray::Array4;
-use aoi_encoder::{Config, Encoder, Features, Params, Table, Workspace};
+use aoi_encoder::{Config, Encoder, EncoderOptions, Features, Params, Precision, Table, Workspace};
 
 struct Counting;
 
@@ -41,9 +41,12 @@ fn the_second_pass_takes_no_memory() {
         ..Config::paper()
     };
     let params = Params::<f32>::zeros(Arc::new(Table::new(&config).unwrap()));
-    let encoder = Encoder::new(&config, &params).unwrap();
     let (images, smaller) = (Array4::zeros((2, 2, 96, 64)), Array4::zeros((1, 2, 96, 64)));
-    for threads in [1, 2, 3] {
+    for (threads, precision) in
+        [1, 2, 3].into_iter().flat_map(|t| [(t, Precision::F32), (t, Precision::Bf16)])
+    {
+        let options = EncoderOptions { precision, ..EncoderOptions::default() };
+        let encoder = Encoder::with_options(&config, &params, &options).unwrap();
         let (mut workspace, mut features) = (Workspace::new(threads).unwrap(), Features::default());
         let mut taken = |images: &Array4<f32>| {
             let before = TAKEN.load(Ordering::Relaxed);
@@ -53,7 +56,7 @@ fn the_second_pass_takes_no_memory() {
         assert!(taken(&images) > 0, "the first pass takes memory, or nothing is counted");
         taken(&images);
         // The table's check of the configuration and rayon's own queues may not take any either.
-        assert_eq!(taken(&images), 0, "{threads} threads");
+        assert_eq!(taken(&images), 0, "{threads} threads, {precision:?}");
         assert!(taken(&smaller) > 0, "other shapes of the outputs take memory");
     }
 }

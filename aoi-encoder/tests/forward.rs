@@ -59,8 +59,13 @@ fn bits(features: &Features) -> Vec<u32> {
 }
 
 /// Largest difference to the reference, over the largest entry of the same output.
-fn error(config: &Config, params: &Params<f32>, images: &Array4<f32>, instructions: Instructions) -> f64 {
-    let encoder = with(config, params, instructions, Precision::F32);
+fn error(
+    config: &Config,
+    params: &Params<f32>,
+    images: &Array4<f32>,
+    (instructions, precision): (Instructions, Precision),
+) -> f64 {
+    let encoder = with(config, params, instructions, precision);
     let blocks: Vec<usize> = (0..config.depth).collect();
     let features = encoder.forward(images, &blocks, &mut Workspace::new(2).unwrap()).unwrap();
     let exact = reference::forward(config, &params.to_f64(), &images.mapv(f64::from)).unwrap();
@@ -120,8 +125,10 @@ proptest! {
         };
         let (params, images) = (params(&config, seed), images(&config, (b, rows, columns), seed ^ 1));
         for instructions in Instructions::ALL.into_iter().filter(|i| i.is_available()) {
-            let error = error(&config, &params, &images, instructions);
+            let error = error(&config, &params, &images, (instructions, Precision::F32));
             prop_assert!(error < 1e-5, "{instructions:?}: {error:e} for {config:?}");
+            let rounded = self::error(&config, &params, &images, (instructions, Precision::Bf16));
+            prop_assert!(rounded < 0.1, "{instructions:?} bf16: {rounded:e} for {config:?}");
         }
     }
 }
@@ -131,20 +138,42 @@ fn many_tokens_in_several_chunks_agree_with_the_reference() {
     // 3 + 18 * 17 = 309 tokens: ten groups of queries, the last with five, and more than one chunk of rows.
     let config = Config { hidden: 1100, ..small() };
     let (params, images) = (params(&config, 1), images(&config, (1, 18, 17), 2));
-    let error = error(&config, &params, &images, Instructions::best());
+    let error = error(&config, &params, &images, (Instructions::best(), Precision::F32));
     assert!(error < 1e-5, "{error:e}");
+}
+
+#[test]
+fn bf16_stays_within_the_bound_that_is_stated() {
+    let config = Config { width: 192, heads: 3, hidden: 768, depth: 6, ..small() };
+    let (params, images) = (params(&config, 21), images(&config, (2, 9, 11), 22));
+    let mut found = Vec::new();
+    for instructions in Instructions::ALL.into_iter().filter(|i| i.is_available()) {
+        let error = error(&config, &params, &images, (instructions, Precision::Bf16));
+        // Rounding to 8 bits moves a number by up to 2^-8; six blocks of products and softmax over such numbers add up to this.
+        assert!(error < 0.03, "{instructions:?}: {error:e}");
+        assert!(error > 1e-4, "{instructions:?}: {error:e} is what f32 gives, so nothing was rounded");
+        found.push(error);
+    }
+    assert!(!found.is_empty());
 }
 
 #[test]
 fn threads_do_not_change_a_bit() {
     let config = small();
-    let encoder = Encoder::new(&config, &params(&config, 3)).unwrap();
-    let images = images(&config, (3, 9, 7), 4);
-    let one = encoder.forward(&images, &[0], &mut Workspace::new(1).unwrap()).unwrap();
-    for threads in [2, 3, 4, 7] {
-        let many = encoder.forward(&images, &[0], &mut Workspace::new(threads).unwrap()).unwrap();
-        assert_eq!(bits(&one), bits(&many), "{threads} threads");
+    let (params, images) = (params(&config, 3), images(&config, (3, 9, 7), 4));
+    let mut compared = 0;
+    for instructions in Instructions::ALL.into_iter().filter(|i| i.is_available()) {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let encoder = with(&config, &params, instructions, precision);
+            let one = encoder.forward(&images, &[0], &mut Workspace::new(1).unwrap()).unwrap();
+            for threads in [2, 3, 4, 7] {
+                let many = encoder.forward(&images, &[0], &mut Workspace::new(threads).unwrap()).unwrap();
+                assert_eq!(bits(&one), bits(&many), "{threads} threads, {instructions:?} {precision:?}");
+                compared += 1;
+            }
+        }
     }
+    assert!(compared >= 8);
 }
 
 #[test]

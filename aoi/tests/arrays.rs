@@ -107,6 +107,44 @@ fn embeddings_of_an_array_are_those_of_timm() {
 }
 
 #[test]
+fn precision_and_resampling_are_the_callers_choice() {
+    let data = fixture("aoi-encoder/tests/data/timm_resampled_larger");
+    let expected = std::fs::read(data.join("expected.safetensors")).unwrap();
+    let expected = safetensors::SafeTensors::deserialize(&expected).unwrap();
+    let numbers = |tensors: &safetensors::SafeTensors<'_>, name: &str| -> Vec<f32> {
+        let data = tensors.tensor(name).unwrap().data().to_vec();
+        data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    };
+    let bench = Bench::new();
+    let images = expected.tensor("images").unwrap();
+    let &[b, c, h, w] = images.shape() else { panic!("four axes") };
+    let images = Array4::from_shape_vec((b, c, h, w), numbers(&expected, "images")).unwrap();
+    write_npy(bench.path("images.npy"), &images).unwrap();
+    let wanted = numbers(&expected, "patches");
+    let largest = wanted.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let weights = data.join("weights.safetensors");
+    let error = |more: &str| {
+        let command =
+            format!("encoder embed {} --images images.npy --out out.safetensors {more}", weights.display());
+        let said = bench.aoi(&command);
+        assert_eq!(said.code, 0, "{said:?}");
+        let out = std::fs::read(bench.path("out.safetensors")).unwrap();
+        let got = numbers(&safetensors::SafeTensors::deserialize(&out).unwrap(), "patches");
+        assert_eq!(got.len(), wanted.len());
+        got.iter().zip(&wanted).fold(0.0_f32, |m, (g, w)| m.max((g - w).abs())) / largest
+    };
+    let (default, named) = (error(""), error("--resampling antialiased --precision f32"));
+    assert!(default < 1e-5 && named == default, "{default:e} {named:e}");
+    let rounded = error("--precision bf16");
+    assert!(rounded > 1e-4 && rounded < 0.05, "{rounded:e}");
+    let plain = error("--resampling plain");
+    assert!(plain > 1e-4, "another resampling gives other positions: {plain:e}");
+    let said =
+        bench.aoi(&format!("encoder embed {} --images images.npy --out o --precision f8", weights.display()));
+    assert!(said.code == 2 && said.err.contains("bf16"), "{said:?}");
+}
+
+#[test]
 fn weights_that_cannot_be_used_are_refused_and_nothing_is_written() {
     let bench = Bench::new();
     write_npy(bench.path("images.npy"), &Array4::<f32>::zeros((1, 2, 32, 32))).unwrap();

@@ -1,6 +1,7 @@
 """Forward passes of vision transformers in ONNX Runtime, OpenVINO and PyTorch.
 
 usage: encoder_peers.py prepare FOLDER MODEL BATCH...    weights, images, graphs and the f64 answer, from one seed
+       encoder_peers.py check FOLDER MODEL BATCH TOKENS   largest difference to the f64 answer over its largest entry
        encoder_peers.py serve FOLDER ENGINE THREADS       reads requests `SETTING MODEL BATCH RUNS OUT`, one a line
 
 A request runs the model RUNS times and answers {"seconds": [...]}; with OUT other than `-` the tokens [b, 1 + t, d] of the last run go to
@@ -162,10 +163,23 @@ def serve(folder, engine, threads):
         print(json.dumps({"seconds": seconds}), flush=True)
 
 
+def check(folder, model, batch, tokens):
+    """`tokens` is a .npy file, or the bare numbers of one."""
+    answer = np.load(folder / model / "answer.npy")[:batch]
+    with open(tokens, "rb") as file:
+        bare = file.read(6) != b"\x93NUMPY"
+    found = np.fromfile(tokens, "<f4").reshape(answer.shape) if bare else np.load(tokens)
+    assert found.shape == answer.shape, f"{found.shape} and {answer.shape}"
+    off = float(np.abs(found - answer).max() / np.abs(answer).max())
+    print(off if math.isfinite(off) else math.inf)
+
+
 def main():
     what, folder = sys.argv[1], Path(sys.argv[2])
     if what == "prepare":
         prepare(folder, sys.argv[3], [int(batch) for batch in sys.argv[4:]])
+    elif what == "check":
+        check(folder, sys.argv[3], int(sys.argv[4]), sys.argv[5])
     else:
         serve(folder, sys.argv[3], int(sys.argv[4]))
 

@@ -4,11 +4,12 @@
 import argparse
 import os
 
+import encoder
 import harness
 import retrieval
 import tolerance
 
-WORKS = {"retrieval": retrieval, "tolerance": tolerance}
+WORKS = {"encoder": encoder, "retrieval": retrieval, "tolerance": tolerance}
 
 
 def main():

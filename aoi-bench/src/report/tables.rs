@@ -46,11 +46,11 @@ pub(super) fn record(path: &Path, record: &Record) -> String {
 }
 
 fn comparison(comparison: &Comparison) -> String {
-    let Comparison { work, size, input, checked, runs } = comparison;
+    let Comparison { work, size, input, checked, operations, runs } = comparison;
     let mut text = format!(
         "\n### {work}, {size}\n\n{input} Checked: {checked}\n\n\
-         | implementation | seconds, median (range) | time ratio (range of pairs) | peak MiB, median | memory ratio |\n\
-         |---|--:|--:|--:|--:|\n"
+         | implementation | seconds, median (range) | time ratio (range of pairs) | peak MiB, median | memory ratio | Gop/s |\n\
+         |---|--:|--:|--:|--:|--:|\n"
     );
     let Some(base) = runs.first() else { return text };
     for run in runs {
@@ -62,9 +62,10 @@ fn comparison(comparison: &Comparison) -> String {
             (false, false) => format!("{:.2}", Ratio::of(peak_mib, &base.peak_mib).median),
             _ => "-".to_owned(),
         };
+        let rate = operations.map_or("-".to_owned(), |n| format!("{:.0}", n / median(seconds) / 1e9));
         let _ = writeln!(
             text,
-            "| {name} | {:.3} ({low:.3}-{high:.3}) | {:.2} ({:.2}-{:.2}) | {memory} | {memory_ratio} |",
+            "| {name} | {:.3} ({low:.3}-{high:.3}) | {:.2} ({:.2}-{:.2}) | {memory} | {memory_ratio} | {rate} |",
             median(seconds),
             ratio.median,
             ratio.low,
@@ -90,9 +91,10 @@ mod tests {
             size: 5,
             input: "i.".into(),
             checked: "c.".into(),
+            operations: Some(4e9),
             runs: vec![runs("aoi", &[1.0, 2.0, 4.0], &[10.0]), runs("peer", &[3.0, 5.0, 8.0], &[])],
         });
-        assert!(text.contains("| aoi | 2.000 (1.000-4.000) | 1.00 (1.00-1.00) | 10 | 1.00 |"), "{text}");
-        assert!(text.contains("| peer | 5.000 (3.000-8.000) | 2.50 (2.00-3.00) | - | - |"), "{text}");
+        assert!(text.contains("| aoi | 2.000 (1.000-4.000) | 1.00 (1.00-1.00) | 10 | 1.00 | 2 |"), "{text}");
+        assert!(text.contains("| peer | 5.000 (3.000-8.000) | 2.50 (2.00-3.00) | - | - | 1 |"), "{text}");
     }
 }

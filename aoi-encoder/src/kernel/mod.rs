@@ -21,7 +21,7 @@ pub(crate) use rows::{erf, exp, with};
 pub(crate) use tiles::{BLOCK, SIDE, Session, TileColumns, TileRows};
 
 /// The instructions to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Instructions {
     /// What every processor has.
@@ -30,7 +30,7 @@ pub enum Instructions {
     Avx2,
     /// 512-bit vectors (x86-64).
     Avx512,
-    /// 512-bit vectors, and the matrix unit for products (x86-64, Linux): f32 numbers go through it as the sum of three bf16 ones.
+    /// 512-bit vectors, and the matrix unit for products of bf16 (x86-64, Linux).
     Amx,
 }
 
@@ -76,15 +76,4 @@ pub enum Precision {
 pub(crate) struct Arithmetic {
     pub(crate) instructions: Instructions,
     pub(crate) precision: Precision,
-}
-
-impl Arithmetic {
-    /// In how many bf16 planes numbers go into tile products, where these are used.
-    pub(crate) fn planes(self) -> Option<usize> {
-        match (self.precision, self.instructions) {
-            (Precision::Bf16, _) => Some(1),
-            (Precision::F32, Instructions::Amx) => Some(3),
-            (Precision::F32, _) => None,
-        }
-    }
 }

@@ -152,20 +152,19 @@ pub(crate) fn erf<const FUSED: bool>(z: f32) -> f32 {
 /// What becomes of a block of sums: `out = sums + bias`, `out += sums + bias`, or `out = gelu(sums + bias)`, row by row.
 ///
 /// # Shapes
-/// `sums` \[n, 32\], `bias` \[32\], `out` \[n, 32\] at a stride. `rough` takes the shorter GELU, off by 5e-5 of the larger of 1 and |x|.
+/// `sums` \[n, 32\], `bias` \[32\], `out` \[n, 32\] at a stride. The GELU is off by 5e-5 of the larger of 1 and |x|: what comes of it is rounded to bf16.
 pub(crate) fn add_block(
     instructions: Instructions,
     (sums, bias): (&[f32], &[f32; 32]),
-    (epilogue, rough): (Epilogue, bool),
+    epilogue: Epilogue,
     (out, stride): (&mut [f32], usize),
 ) {
     let rows = sums.as_chunks::<32>().0;
     let out = &mut out[..(rows.len() - 1) * stride + 32];
-    match (epilogue, rough) {
-        (Epilogue::Store, _) => dispatch!(instructions, store_rows(rows, bias, out, stride)),
-        (Epilogue::Add, _) => dispatch!(instructions, accumulate_rows(rows, bias, out, stride)),
-        (Epilogue::Gelu, false) => dispatch!(instructions, gelu_rows(rows, bias, out, stride)),
-        (Epilogue::Gelu, true) => dispatch!(instructions, rough_gelu_rows(rows, bias, out, stride)),
+    match epilogue {
+        Epilogue::Store => dispatch!(instructions, store_rows(rows, bias, out, stride)),
+        Epilogue::Add => dispatch!(instructions, accumulate_rows(rows, bias, out, stride)),
+        Epilogue::Gelu => dispatch!(instructions, rough_gelu_rows(rows, bias, out, stride)),
     }
 }
 
@@ -177,11 +176,6 @@ fn store_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut
 #[inline(always)]
 fn accumulate_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut [f32], stride: usize) {
     each_row(sums, bias, out, stride, |old, value| old + value);
-}
-
-#[inline(always)]
-fn gelu_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut [f32], stride: usize) {
-    each_row(sums, bias, out, stride, |_, value| gelu_of::<FUSED>(value));
 }
 
 #[inline(always)]
@@ -355,7 +349,8 @@ fn exponentials<const FUSED: bool>(
     for ((&s, lane), out) in scores.iter().zip(lanes).zip(out) {
         let value = exp::<FUSED, 5>(s - largest);
         *lane += value;
-        // Neither NaN nor infinite but where the sum is too, and then the row is lost in f32 already.
-        *out = ((value.to_bits() + 0x8000) >> 16) as u16;
+        // To the nearest; a NaN may change here, but its row's sum is NaN in f32 too.
+        let half = (value.to_bits().wrapping_add(0x8000) >> 16) as u16;
+        *out = half;
     }
 }

@@ -103,6 +103,66 @@ fn gelu_is_exact_to_a_few_units_of_f32() {
 }
 
 #[test]
+fn the_short_gelu_is_closer_than_bf16_can_tell() {
+    for instructions in available() {
+        let x: Vec<f32> = (-1200_i16..=1200).map(|i| f32::from(i) / 100.0).collect();
+        for x in x.chunks_exact(32) {
+            let mut y = vec![0.0; 32];
+            add_block(instructions, (x, &[0.0; 32]), Epilogue::Gelu, (&mut y, 32));
+            for (&x, &y) in x.iter().zip(&y) {
+                let exact = 0.5 * f64::from(x) * (1.0 + reference::erf(f64::from(x) / 2.0_f64.sqrt()));
+                // 4.2e-5 from the fit; bf16 is off by 2e-3 of a number.
+                let error = (f64::from(y) - exact).abs() / f64::from(x.abs().max(1.0));
+                assert!(error < 5e-5, "{instructions:?} {x}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_is_stored_or_added_row_by_row() {
+    let (sums, bias) = (lattice_f32(3 * 32, 11), lattice_f32(32, 12));
+    let bias: [f32; 32] = bias.try_into().unwrap();
+    for instructions in available() {
+        for (epilogue, old) in [(Epilogue::Store, 0.0), (Epilogue::Add, 5.0)] {
+            let mut out = vec![5.0; 2 * 40 + 32];
+            add_block(instructions, (&sums, &bias), epilogue, (&mut out, 40));
+            for (at, &v) in out.iter().enumerate() {
+                let (i, j) = (at / 40, at % 40);
+                let expected = if j < 32 { old + sums[i * 32 + j] + bias[j] } else { 5.0 };
+                assert_eq!(v, expected, "{instructions:?} ({i}, {j})");
+            }
+        }
+    }
+}
+
+#[test]
+fn softmax_of_rows_agrees_with_f64() {
+    for instructions in available() {
+        for tokens in [1, 31, 32, 33, 70] {
+            let scores: Vec<f32> = Seeded::new(8).normals_f32(3 * 80).iter().map(|s| s * 20.0).collect();
+            let (mut rows, mut sums) = (TileRows::default(), [0.0; 3]);
+            rows.resize(3, tokens);
+            softmax_rows(instructions, (&scores, 80, tokens), &mut rows, &mut sums);
+            for i in 0..3 {
+                let row: Vec<f64> = scores[i * 80..i * 80 + tokens].iter().map(|&s| f64::from(s)).collect();
+                let largest = row.iter().copied().fold(f64::MIN, f64::max);
+                let exact: Vec<f64> = row.iter().map(|s| (s - largest).exp()).collect();
+                let got: Vec<f64> = (0..tokens.div_ceil(32))
+                    .flat_map(|step| {
+                        rows.entries(i, step).map(|h| f64::from(f32::from_bits(u32::from(h) << 16)))
+                    })
+                    .collect();
+                // exp is within 4e-5 of itself, and bf16, with eight significant bits, within half of 2^-7.
+                assert_all_close(&got[..tokens], &exact, 1e-30, 2.0_f64.powi(-8) + 5e-5);
+                assert!(got[tokens..].iter().all(|v| *v == 0.0), "what fills the row up is zero");
+                assert_all_close(&[f64::from(sums[i])], &[exact.iter().sum::<f64>()], 0.0, 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
 fn gelu_and_softmax_pass_nan_on() {
     for instructions in available() {
         let mut x = [f32::NAN; 20];

@@ -30,12 +30,12 @@ impl Linear {
         scale: &[f32],
     ) -> Self {
         let outputs = weight.len() / inputs;
-        let form = if let Some(planes) = arithmetic.planes() {
+        let form = if arithmetic.precision == Precision::Bf16 {
             let mut padded = vec![[0.0; BLOCK]; outputs.div_ceil(BLOCK)];
             for (o, &b) in bias.iter().enumerate() {
                 padded[o / BLOCK][o % BLOCK] = b * scale.get(o).copied().unwrap_or(1.0);
             }
-            Form::Tiles(TileColumns::of_weight(weight, inputs, scale, planes), padded)
+            Form::Tiles(TileColumns::of_weight(weight, inputs, scale), padded)
         } else {
             Form::Panels(Packed::new(weight, bias, inputs, scale))
         };
@@ -56,14 +56,14 @@ impl Linear {
         (out, stride_out): (&mut [f32], usize),
         (epilogue, rows): (Epilogue, &mut TileRows),
     ) {
-        let Arithmetic { instructions, precision } = arithmetic;
+        let instructions = arithmetic.instructions;
         let (tiles, bias) = match &self.form {
             Form::Panels(packed) => {
                 return packed.apply(instructions, n, (x, stride_x), (out, stride_out), epilogue);
             }
             Form::Tiles(tiles, bias) => (tiles, bias),
         };
-        rows.resize(n, self.inputs, tiles.planes());
+        rows.resize(n, self.inputs);
         rows.fill(instructions, n, (x, stride_x), self.inputs, 1.0);
         let session = Session::new(instructions);
         let mut sums = Block([0.0; BLOCK * BLOCK]);
@@ -71,11 +71,10 @@ impl Linear {
             for top in (0..n).step_by(BLOCK) {
                 let here = BLOCK.min(n - top);
                 let left = (&*rows, top / SIDE, here > SIDE);
-                session.multiply(left, (tiles, index * BLOCK / SIDE), &mut sums.0, BLOCK);
+                session.multiply(left, (tiles, index * BLOCK / SIDE, top / BLOCK), &mut sums.0, BLOCK);
                 let target = &mut out[top * stride_out + index * BLOCK..];
-                let rough = precision == Precision::Bf16;
                 let sums = (&sums.0[..here * BLOCK], bias);
-                add_block(instructions, sums, (epilogue, rough), (target, stride_out));
+                add_block(instructions, sums, epilogue, (target, stride_out));
             }
         }
     }

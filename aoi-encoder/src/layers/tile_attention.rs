@@ -22,12 +22,12 @@ pub(crate) struct TileAttention {
 impl TileAttention {
     /// Makes room for so many queries to so many tokens.
     pub(crate) fn resize(&mut self, queries: usize, tokens: usize, head_width: usize) {
-        self.queries.resize(queries, head_width, 1);
-        self.rows_of_keys.resize(tokens, head_width, 1);
-        self.keys.resize(tokens, head_width, 1);
-        self.values.resize(head_width, tokens, 1);
+        self.queries.resize(queries, head_width);
+        self.rows_of_keys.resize(tokens, head_width);
+        self.keys.resize(tokens, head_width);
+        self.values.resize(head_width, tokens);
         self.scores.resize(BLOCK * stride(tokens));
-        self.weights.resize(BLOCK, tokens, 1);
+        self.weights.resize(BLOCK, tokens);
         self.mixed.resize(BLOCK * head_width.next_multiple_of(BLOCK));
     }
 
@@ -57,7 +57,7 @@ impl TileAttention {
                 let target = &mut self.scores[left..];
                 session.multiply(
                     (&self.queries, start / SIDE, tall),
-                    (&self.keys, left / SIDE),
+                    (&self.keys, left / SIDE, usize::MAX),
                     target,
                     stride_scores,
                 );
@@ -68,7 +68,12 @@ impl TileAttention {
             let padded = self.values.columns();
             for left in (0..padded).step_by(BLOCK) {
                 let target = &mut self.mixed[left..];
-                session.multiply((&self.weights, 0, tall), (&self.values, left / SIDE), target, padded);
+                session.multiply(
+                    (&self.weights, 0, tall),
+                    (&self.values, left / SIDE, usize::MAX),
+                    target,
+                    padded,
+                );
             }
             let rows = mixed[start * stride(d)..].chunks_mut(stride(d));
             for ((target, mixed), sum) in rows.zip(self.mixed.chunks_exact(padded)).zip(sums).take(here) {

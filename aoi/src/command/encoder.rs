@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use aoi_encoder::weights::{Inspection, inspect};
-use aoi_encoder::{EmbedOptions, Error, Tiling, embed};
-use clap::{Args, Subcommand};
+use aoi_encoder::{EmbedOptions, Error, Precision, Tiling, embed};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -29,6 +29,14 @@ struct WeightArguments {
     weights: PathBuf,
     #[command(flatten)]
     load: LoadArguments,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PrecisionName {
+    /// As the weights
+    F32,
+    /// Faster where the processor multiplies bf16 numbers, and rounded to them
+    Bf16,
 }
 
 #[derive(Args)]
@@ -72,6 +80,9 @@ pub(crate) struct EmbedArguments {
     /// Images or tiles in one forward pass; results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
+    /// Numbers that products are made of
+    #[arg(long, value_enum, default_value = "f32")]
+    precision: PrecisionName,
     /// Threads [default: one per core]; results do not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -136,6 +147,10 @@ fn embeddings(arguments: &EmbedArguments) -> Result<Outcome, Error> {
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         batch: arguments.batch,
+        precision: match arguments.precision {
+            PrecisionName::F32 => Precision::F32,
+            PrecisionName::Bf16 => Precision::Bf16,
+        },
     };
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
     let style = "{bar:32} {pos}/{len} images  {per_sec}  {eta} left";

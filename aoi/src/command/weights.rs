@@ -1,7 +1,7 @@
 //! What a weights file does not say, as arguments of every command that loads one.
 
 use aoi_encoder::weights::{ChannelRule, LoadOptions};
-use aoi_encoder::{Config, preset_names};
+use aoi_encoder::{Config, Resampling, preset_names};
 use clap::{Args, ValueEnum};
 
 /// How weights are understood.
@@ -19,6 +19,19 @@ pub(crate) struct LoadArguments {
     /// How it is adapted
     #[arg(long, value_enum, default_value = "average", requires = "channels")]
     channel_rule: ChannelRuleName,
+    /// How learned positions are fitted to other image sizes [default: as the family of the weights does it]
+    #[arg(long, value_enum)]
+    resampling: Option<ResamplingName>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ResamplingName {
+    /// Antialiased bicubic (timm)
+    Antialiased,
+    /// Plain bicubic (Hugging Face, MAE)
+    Plain,
+    /// Plain bicubic with the offset of the DINO and `DINOv2` code
+    Offset,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -44,7 +57,11 @@ impl LoadArguments {
             heads: self.heads,
             channels: self.channels.map(|n| (n, rule)),
             config: self.preset.clone(),
-            ..LoadOptions::default()
+            resampling: self.resampling.map(|name| match name {
+                ResamplingName::Antialiased => Resampling::Antialiased,
+                ResamplingName::Plain => Resampling::Plain,
+                ResamplingName::Offset => Resampling::Offset,
+            }),
         }
     }
 }

@@ -91,47 +91,49 @@ mod linux {
     #[expect(unsafe_code, reason = "tile instructions through raw pointers")]
     pub(crate) fn multiply(block: &Block<'_>, c: &mut [f32], stride: usize) {
         assert!(is_available(), "chosen without the tiles");
-        let length = block.steps * block.planes * TILE;
-        let tall = block.a.len() > length;
-        let second = if tall { length } else { 0 };
-        // SAFETY: `Block` holds `length` numbers on each side a tile row or panel, of which every step reads `planes` whole tiles; the
-        // caller checked that the target holds 32 columns in 16 rows, or 32 where there is a second tile row.
+        let length = block.steps * TILE;
+        let second = if block.a.len() > length { length } else { 0 };
+        // SAFETY: `Block` holds `length` numbers on each side a tile row or panel, a whole tile a step; the
+        // caller checked that the target holds 32 columns in 16 rows, or 32 where there is a second tile row. Prefetches cannot fault.
         unsafe {
             let (a, b) = (block.a.as_ptr(), block.b);
-            let operands = (a, a.add(second), b[0].as_ptr(), b[1].as_ptr());
-            match (block.planes, tall) {
-                (1, true) => one_plane_tall(operands, block.steps, c.as_mut_ptr(), stride),
-                (1, false) => one_plane_low(operands, block.steps, c.as_mut_ptr(), stride),
-                (_, true) => three_planes_tall(operands, block.steps, c.as_mut_ptr(), stride),
-                (_, false) => three_planes_low(operands, block.steps, c.as_mut_ptr(), stride),
+            let operands = (a, a.add(second), b[0].as_ptr(), b[1].as_ptr(), block.ahead.as_ptr());
+            if second > 0 {
+                tall(operands, block.steps, c.as_mut_ptr(), stride);
+            } else {
+                low(operands, block.steps, c.as_mut_ptr(), stride);
             }
         }
     }
 
-    type Operands = (*const u16, *const u16, *const u16, *const u16);
+    type Operands = (*const u16, *const u16, *const u16, *const u16, *const u16);
 
     /// A loop over steps on four sums (two by two tiles) or two (one by two), stored at the end; the lower two sixteen rows further down.
     ///
     /// Registers: sums in tmm0 to tmm3, rows in tmm4 and tmm5, columns in tmm6 and tmm7.
     macro_rules! tile_loop {
-        ($name:ident, $advance:literal, [$($body:literal),* $(,)?], [$($store:literal),* $(,)?]) => {
+        ($name:ident, [$($body:literal),* $(,)?], [$($store:literal),* $(,)?]) => {
             /// # Safety
             /// The tiles are configured; every operand holds `steps` steps, and the target its rows of 32 columns.
             #[expect(unsafe_code, reason = "tile instructions through raw pointers")]
-            unsafe fn $name((a0, a1, b0, b1): Operands, steps: usize, c: *mut f32, stride: usize) {
+            unsafe fn $name((a0, a1, b0, b1, ahead): Operands, steps: usize, c: *mut f32, stride: usize) {
                 // SAFETY: the caller's promise; pointers advance by the bytes of a step and are not read past the last one.
                 unsafe {
                     asm!(
                         "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
                         "2:",
                         $($body,)*
-                        concat!("add {a0}, ", $advance), concat!("add {a1}, ", $advance),
-                        concat!("add {b0}, ", $advance), concat!("add {b1}, ", $advance),
+                        "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]",
+                        "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
+                        "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]",
+                        "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
+                        "add {a0}, 1024", "add {a1}, 1024", "add {b0}, 1024", "add {b1}, 1024", "add {ahead}, 512",
                         "dec {steps}",
                         "jnz 2b",
                         $($store,)*
                         a0 = inout(reg) a0 => _, a1 = inout(reg) a1 => _,
                         b0 = inout(reg) b0 => _, b1 = inout(reg) b1 => _,
+                        ahead = inout(reg) ahead => _,
                         steps = inout(reg) steps => _,
                         line = in(reg) 64_usize,
                         c = inout(reg) c => _,
@@ -146,8 +148,7 @@ mod linux {
     }
 
     tile_loop!(
-        one_plane_tall,
-        "1024",
+        tall,
         [
             "tileloadd tmm4, [{a0} + {line}]",
             "tileloadd tmm6, [{b0} + {line}]",
@@ -170,97 +171,12 @@ mod linux {
     );
 
     tile_loop!(
-        one_plane_low,
-        "1024",
+        low,
         [
             "tileloadd tmm4, [{a0} + {line}]",
             "tileloadd tmm6, [{b0} + {line}]",
             "tdpbf16ps tmm0, tmm4, tmm6",
             "tileloadd tmm7, [{b1} + {line}]",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-        ],
-        ["tilestored [{c} + {stride}], tmm0", "tilestored [{c} + {stride} + 64], tmm1",]
-    );
-
-    // Planes in the order of `PAIRS`: one side is loaded anew for each pair.
-    tile_loop!(
-        three_planes_tall,
-        "3072",
-        [
-            "tileloadd tmm4, [{a0} + {line}]",
-            "tileloadd tmm6, [{b0} + {line} + 2048]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tileloadd tmm7, [{b1} + {line} + 2048]",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tileloadd tmm5, [{a1} + {line}]",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-            "tileloadd tmm6, [{b0} + {line} + 1024]",
-            "tileloadd tmm7, [{b1} + {line} + 1024]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-            "tileloadd tmm4, [{a0} + {line} + 1024]",
-            "tileloadd tmm5, [{a1} + {line} + 1024]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-            "tileloadd tmm6, [{b0} + {line}]",
-            "tileloadd tmm7, [{b1} + {line}]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-            "tileloadd tmm4, [{a0} + {line}]",
-            "tileloadd tmm5, [{a1} + {line}]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-            "tileloadd tmm4, [{a0} + {line} + 2048]",
-            "tileloadd tmm5, [{a1} + {line} + 2048]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-        ],
-        [
-            "tilestored [{c} + {stride}], tmm0",
-            "tilestored [{c} + {stride} + 64], tmm1",
-            "mov {a0}, {stride}",
-            "shl {a0}, 4",
-            "add {c}, {a0}",
-            "tilestored [{c} + {stride}], tmm2",
-            "tilestored [{c} + {stride} + 64], tmm3",
-        ]
-    );
-
-    tile_loop!(
-        three_planes_low,
-        "3072",
-        [
-            "tileloadd tmm4, [{a0} + {line}]",
-            "tileloadd tmm6, [{b0} + {line} + 2048]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tileloadd tmm7, [{b1} + {line} + 2048]",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tileloadd tmm6, [{b0} + {line} + 1024]",
-            "tileloadd tmm7, [{b1} + {line} + 1024]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tileloadd tmm5, [{a0} + {line} + 1024]",
-            "tdpbf16ps tmm0, tmm5, tmm6",
-            "tdpbf16ps tmm1, tmm5, tmm7",
-            "tileloadd tmm6, [{b0} + {line}]",
-            "tileloadd tmm7, [{b1} + {line}]",
-            "tdpbf16ps tmm0, tmm5, tmm6",
-            "tdpbf16ps tmm1, tmm5, tmm7",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tileloadd tmm4, [{a0} + {line} + 2048]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
             "tdpbf16ps tmm1, tmm4, tmm7",
         ],
         ["tilestored [{c} + {stride}], tmm0", "tilestored [{c} + {stride} + 64], tmm1",]

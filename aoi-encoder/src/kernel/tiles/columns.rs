@@ -1,54 +1,47 @@
 //! The right-hand side of a tile product: panels of sixteen columns, summed entries in pairs.
 
-use super::{BLOCK, DEPTH, SIDE, TILE, TileRows, round, transpose, widen};
+use super::{BLOCK, DEPTH, SIDE, TILE, TileRows, round, transpose};
 use crate::kernel::rows::with;
 use crate::kernel::{Buffer, Instructions};
 
-/// Columns in tiles \[columns / 16, steps, planes, 16 pairs, 16 columns, 2\]; an even number of panels, filled up with zeros.
+/// Columns in tiles \[columns / 16, steps, 16 pairs, 16 columns, 2\]; an even number of panels, filled up with zeros.
 #[derive(Debug, Default)]
 pub(crate) struct TileColumns {
     tiles: Buffer<u16>,
     steps: usize,
-    planes: usize,
     columns: usize,
 }
 
 impl TileColumns {
     /// The rows of `weight` \[out, inner\] as columns, each times `scale` of its output where there is one.
-    pub(crate) fn of_weight(weight: &[f32], inner: usize, scale: &[f32], planes: usize) -> Self {
+    pub(crate) fn of_weight(weight: &[f32], inner: usize, scale: &[f32]) -> Self {
         let mut columns = Self::default();
-        columns.resize(weight.len() / inner, inner, planes);
+        columns.resize(weight.len() / inner, inner);
         for (o, row) in weight.chunks_exact(inner).enumerate() {
             let factor = scale.get(o).copied().unwrap_or(1.0);
             for (i, &w) in row.iter().enumerate() {
-                let mut rest = w * factor;
-                for plane in 0..planes {
-                    let half = round(rest);
-                    *columns.entry(o, i, plane) = half;
-                    rest -= widen(half);
-                }
+                *columns.entry(o, i) = round(w * factor);
             }
         }
         columns
     }
 
     /// Makes room for so many columns of `inner` entries, all zero where the room is new.
-    pub(crate) fn resize(&mut self, columns: usize, inner: usize, planes: usize) {
+    pub(crate) fn resize(&mut self, columns: usize, inner: usize) {
         self.steps = inner.div_ceil(DEPTH);
-        self.planes = planes;
         self.columns = columns.next_multiple_of(BLOCK);
-        self.tiles.resize(self.columns / SIDE * self.steps * planes * TILE);
+        self.tiles.resize(self.columns / SIDE * self.steps * TILE);
     }
 
     /// Entry i of column o.
-    fn entry(&mut self, o: usize, i: usize, plane: usize) -> &mut u16 {
-        let tile = (o / SIDE * self.steps + i / DEPTH) * self.planes + plane;
+    fn entry(&mut self, o: usize, i: usize) -> &mut u16 {
+        let tile = o / SIDE * self.steps + i / DEPTH;
         &mut self.tiles[tile * TILE + i % DEPTH / 2 * 2 * SIDE + o % SIDE * 2 + i % 2]
     }
 
     /// Makes every row of `rows` a column. (Keys: queries times these are the scores.)
     pub(crate) fn transpose(&mut self, instructions: Instructions, rows: &TileRows) {
-        assert!(self.steps == rows.steps() && self.planes == rows.planes(), "rows of another length");
+        assert!(self.steps == rows.steps(), "rows of another length");
         let tiles = self.tiles.as_chunks_mut::<TILE>().0;
         for (tile, rows) in tiles.iter_mut().zip(rows.tiles().as_chunks::<TILE>().0) {
             transpose::pairs(instructions, rows, tile);
@@ -62,10 +55,7 @@ impl TileColumns {
         (x, stride): (&[f32], usize),
         (n, width): (usize, usize),
     ) {
-        assert!(
-            self.planes == 1 && self.steps == n.div_ceil(DEPTH) && self.columns >= width,
-            "columns of another size"
-        );
+        assert!(self.steps == n.div_ceil(DEPTH) && self.columns >= width, "columns of another size");
         let (steps, panels) = (self.steps, width.div_ceil(SIDE));
         for (at, tile) in self.tiles.as_chunks_mut::<TILE>().0.iter_mut().enumerate().take(panels * steps) {
             let (left, top) = (at / steps * SIDE, at % steps * DEPTH);
@@ -98,16 +88,12 @@ impl TileColumns {
         self.steps
     }
 
-    pub(crate) fn planes(&self) -> usize {
-        self.planes
-    }
-
     pub(crate) fn tiles(&self) -> &[u16] {
         &self.tiles
     }
 }
 
-/// Two rows as pairs of bf16.
+/// Two rows rounded, number by number in turns.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "inlined into the function that has the instructions enabled")]
 fn pair(rows: [[f32; SIDE]; 2], out: &mut [u16; 2 * SIDE]) {

@@ -53,17 +53,17 @@ mod vectors {
             if i & 1 == 0 { _mm512_unpacklo_epi32(a, b) } else { _mm512_unpackhi_epi32(a, b) }
         });
         let fours: [__m512i; SIDE] = from_fn(|i| {
-            let at = i & !3 | i >> 1 & 1;
+            let at = (i & !3) | ((i >> 1) & 1);
             let (a, b) = (twos[at], twos[at + 2]);
             if i & 1 == 0 { _mm512_unpacklo_epi64(a, b) } else { _mm512_unpackhi_epi64(a, b) }
         });
         let eights: [__m512i; SIDE] = from_fn(|i| {
-            let at = i & 8 | i & 3;
+            let at = (i & 8) | (i & 3);
             let (a, b) = (fours[at], fours[at + 4]);
             if i & 4 == 0 { _mm512_shuffle_i32x4::<0x88>(a, b) } else { _mm512_shuffle_i32x4::<0xdd>(a, b) }
         });
         for i in 0..SIDE {
-            let (a, b) = (eights[i & 7], eights[i & 7 | 8]);
+            let (a, b) = (eights[i & 7], eights[(i & 7) | 8]);
             let line = if i & 8 == 0 {
                 _mm512_shuffle_i32x4::<0x88>(a, b)
             } else {

@@ -1,0 +1,82 @@
+"""Forward passes of vision transformers; `encoder_peers.py` holds the peers."""
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from harness import HERE, WORK, Server, middle, python, show
+
+MODELS = ["vit-ti-16-224", "vit-s-16-224", "vit-b-16-224", "paper-512"]
+F32 = ["openvino f32/onnx", "openvino f32/torch", "onnxruntime f32/plain", "onnxruntime f32/fused", "torch f32/eager", "torch f32/compiled"]
+BF16 = ["openvino bf16/onnx", "openvino bf16/torch", "torch bf16/eager", "torch bf16/compiled"]
+# Largest difference to float64, over the largest entry.
+BOUNDS = {"f32": 1e-4, "bf16": 0.1}
+
+
+def arguments(parser):
+    parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--seconds", type=float, default=0.3, help="of one turn of one implementation")
+    parser.add_argument("--peers", nargs="*", default=F32 + BF16)
+
+
+def comparisons(options, aoi, bench):
+    if options.quick:
+        options.models, options.batches = MODELS[:1], [1]
+    interpreter, folder, peers = python("encoder"), WORK / "encoder", HERE / "encoder_peers.py"
+    for model in options.models:
+        if not all((folder / model / f"{batch}.onnx").is_file() for batch in options.batches):
+            subprocess.run([interpreter, peers, "prepare", folder, model, *map(str, options.batches)], check=True)
+    servers = {"aoi": Server([bench, "forward", folder, "--threads", options.threads])}
+    for engine in {name.split()[0] for name in options.peers}:
+        servers[engine] = Server([interpreter, peers, "serve", folder, engine, options.threads])
+    found = []
+    for model in options.models:
+        for batch in options.batches:
+            for precision in ["f32", "bf16"]:
+                names = [f"aoi {precision}", *(n for n in options.peers if n.split()[1].startswith(precision + "/"))]
+                found.append(compare(servers, names, (model, batch, precision), (folder, interpreter), options))
+                show(found[-1])
+    for server in servers.values():
+        server.close()
+    return found
+
+
+def compare(servers, names, work, places, options):
+    model, batch, precision = work
+
+    def ask(name, runs, out="-"):
+        engine, setting = name.split()
+        return servers[engine].ask(f"{setting} {model} {batch} {runs} {out}")
+
+    operations, runs, errors = None, {}, {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in names:
+            out = Path(scratch) / f"{name.replace(' ', '-').replace('/', '-')}.npy"
+            answer = ask(name, 2, out)
+            operations = answer.get("operations", operations)
+            runs[name] = max(1, min(30, round(options.seconds / min(answer["seconds"]))))
+            errors[name] = error_of(places, model, batch, out)
+            assert errors[name] < BOUNDS[precision], f"{name} {model}: off by {errors[name]:.1e}"
+    seconds = {name: [] for name in names}
+    for _ in range(options.rounds):
+        for name in names:
+            # Threads of the engine before this one may still spin.
+            time.sleep(0.2)
+            seconds[name].append(round(middle(ask(name, runs[name])["seconds"]), 6))
+    off = ", ".join(f"{name} {error:.1e}" for name, error in errors.items())
+    return {
+        "work": f"{model}_{precision}",
+        "size": batch,
+        "input": f"Images in memory to all tokens after the final norm, batch {batch}, {options.threads} threads; medians of up to 30 passes.",
+        "checked": f"largest difference to float64 over the largest entry: {off}.",
+        "operations": operations,
+        "runs": [{"name": name, "seconds": seconds[name]} for name in names],
+    }
+
+
+def error_of(places, model, batch, out):
+    folder, interpreter = places
+    command = [interpreter, HERE / "encoder_peers.py", "check", folder, model, str(batch), out]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
