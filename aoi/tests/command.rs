@@ -436,7 +436,7 @@ fn a_verdict_built_from_two_columns_is_counted_by_rule() {
 fn limits_chosen_together_release_more_of_a_line_with_several_features_and_lose_no_defect() {
     let bench = Bench::new();
     let mut csv = Vec::new();
-    write_line(&mut csv, &LineOptions { features: 3, ..LineOptions::quick() }).unwrap();
+    write_line(&mut csv, &LineOptions { features: 3, ..LineOptions::default() }).unwrap();
     bench.file("records.csv", csv);
     let words = "tolerance optimise records.csv --out limits.csv --json";
     let alone: serde_json::Value = serde_json::from_str(&bench.aoi(words).out).unwrap();
@@ -458,7 +458,7 @@ fn limits_chosen_together_release_more_of_a_line_with_several_features_and_lose_
         let name = line.split(',').nth(9).unwrap().to_owned();
         *faults.entry(name).or_insert(false) |= rows[&number.to_string()];
     }
-    assert_eq!(faults.len(), 54);
+    assert_eq!(faults.len(), LineOptions::default().defects);
     assert!(faults.values().all(|held| *held), "{faults:?}");
     assert!(held.iter().any(|row| row.get("still_flagged") == "false"), "some limit was let go");
 }

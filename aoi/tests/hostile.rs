@@ -88,7 +88,7 @@ fn a_file_of_blank_lines_is_refused() {
 
 #[test]
 fn a_header_without_rows_is_refused() {
-    refused(format!("{HEADER}\n"), &["no row"]);
+    refused(format!("{HEADER}\n"), &["in.csv: there is no record in it"]);
 }
 
 #[test]
