@@ -1,6 +1,6 @@
 //! A tile of sixteen rows as one of sixteen columns.
 //!
-//! Needs `unsafe` for the vectors: moved number by number, the keys of an image cost a quarter of its attention. Judged against the plain path
+//! Needs `unsafe` for the vectors: moving the keys of an image number by number showed in profiles of attention. Judged against the plain path
 //! in the tests below.
 
 use super::{SIDE, TILE};
