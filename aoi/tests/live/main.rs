@@ -5,6 +5,7 @@ mod support;
 
 mod crashes;
 mod files;
+mod messages;
 mod steps;
 mod tampering;
 
