@@ -212,12 +212,13 @@ impl Encoder {
         Ok(())
     }
 
-    /// Tokens taken through a block at once, so that the hidden layer of them stays in a second-level cache of about a megabyte.
-    ///
-    /// In tiles twice as many, in whole blocks: their products are fast enough to wait for weights, which every chunk reads once.
+    /// Tokens taken through a block at once: as many as the second-level cache holds hidden layers of, a megabyte of them in f32 and two in
+    /// tiles. Every chunk reads the weights once, so that fewer would wait for memory, and more would wait for the hidden layer.
     fn chunk(&self) -> usize {
-        let rows = (262_144 / stride(self.config.hidden_rows())).clamp(28, 224);
-        if self.arithmetic.slices().is_some() { (2 * rows).next_multiple_of(BLOCK) } else { rows }
+        match self.arithmetic.slices() {
+            None => (262_144 / stride(self.config.hidden_rows())).clamp(28, 224),
+            Some(slices) => (1_048_576 / (slices * self.config.hidden)).clamp(1, 512).next_multiple_of(BLOCK),
+        }
     }
 
     /// Rows that products compute at once and in no fewer.

@@ -2,7 +2,7 @@
 //!
 //! Every entry of a product is one sum over k in ascending order, whatever the tile it falls into. So a row's result does not depend on
 //! how many other rows there are, nor on the split over threads. `AVX-512` and `AVX2` round alike (fused multiply-add);
-//! the portable path rounds products too.
+//! the portable path rounds products too. On the matrix unit f32 is cut into three bf16 numbers; see `tiles`.
 
 mod avx512;
 mod buffer;

@@ -323,7 +323,7 @@ fn rough_softmax_rows<const FUSED: bool>(
     out: &mut TileRows,
     sums: &mut [f32],
 ) {
-    softmax_tile_rows::<FUSED, 5>(scores, stride, tokens, out, sums);
+    softmax_tile_rows::<FUSED, 5, 1>(scores, stride, tokens, out, sums);
 }
 
 #[inline(always)]
@@ -334,11 +334,11 @@ fn fine_softmax_rows<const FUSED: bool>(
     out: &mut TileRows,
     sums: &mut [f32],
 ) {
-    softmax_tile_rows::<FUSED, 8>(scores, stride, tokens, out, sums);
+    softmax_tile_rows::<FUSED, 8, { tiles::SLICES }>(scores, stride, tokens, out, sums);
 }
 
 #[inline(always)]
-fn softmax_tile_rows<const FUSED: bool, const TERMS: usize>(
+fn softmax_tile_rows<const FUSED: bool, const TERMS: usize, const SLICES: usize>(
     scores: &[f32],
     stride: usize,
     tokens: usize,
@@ -359,7 +359,7 @@ fn softmax_tile_rows<const FUSED: bool, const TERMS: usize>(
         let mut lanes = [0.0_f32; WIDTH];
         for (step, chunk) in chunks.iter().enumerate() {
             let values = exponentials::<FUSED, TERMS>(chunk, largest, &mut lanes);
-            out.cut(row, step, values);
+            out.cut::<SLICES>(row, step, values);
         }
         if !rest.is_empty() {
             // What fills the row up is far below every score: its numerators are zero in bf16 and add nothing to a sum of at least one.
@@ -367,7 +367,7 @@ fn softmax_tile_rows<const FUSED: bool, const TERMS: usize>(
             last[..rest.len()].copy_from_slice(rest);
             let mut values = exponentials::<FUSED, TERMS>(&last, largest, &mut lanes);
             values[rest.len()..].fill(0.0);
-            out.cut(row, whole, values);
+            out.cut::<SLICES>(row, whole, values);
         }
         *sum = lanes.iter().sum();
     }

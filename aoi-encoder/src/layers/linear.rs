@@ -96,7 +96,7 @@ impl Linear {
 }
 
 /// Hands out the sums \[rows, 32\] of every block with its first row and the index of its columns; columns turn slowest, so that they stay in the
-/// cache.
+/// cache. A block is handed out when the next one has been asked for: its last sums need not be waited for.
 fn each_block(
     arithmetic: Arithmetic,
     (n, rows): (usize, &TileRows),
@@ -104,14 +104,22 @@ fn each_block(
     mut take: impl FnMut((usize, usize), &[f32]),
 ) {
     let session = Session::new(arithmetic.instructions);
-    let mut sums = Block([0.0; BLOCK * BLOCK]);
+    let [mut done, mut sums] = [const { Block([0.0; BLOCK * BLOCK]) }; 2];
+    let (mut done, mut sums) = (&mut done, &mut sums);
+    let mut before = None;
     for index in 0..tiles.columns() / BLOCK {
         for top in (0..n).step_by(BLOCK) {
             let here = BLOCK.min(n - top);
             let left = (rows, top / SIDE, here > SIDE);
             session.multiply(left, (tiles, index * BLOCK / SIDE, top / BLOCK), &mut sums.0, BLOCK);
-            take((top, index), &sums.0[..here * BLOCK]);
+            if let Some((place, here)) = before.replace(((top, index), here)) {
+                take(place, &done.0[..here * BLOCK]);
+            }
+            std::mem::swap(&mut done, &mut sums);
         }
+    }
+    if let Some((place, here)) = before {
+        take(place, &done.0[..here * BLOCK]);
     }
 }
 

@@ -137,7 +137,7 @@ pub(super) mod vectors {
     #[expect(unsafe_code, reason = "one vector type for another")]
     fn add_pairs(sum: __m512, row: __m512i, panel: __m512i) -> __m512 {
         // SAFETY: all are 512 bits; any bits are bf16 numbers.
-        let (row, panel): (__m512bh, __m512bh) = unsafe { (transmute(row), transmute(panel)) };
+        let [row, panel] = unsafe { transmute::<[__m512i; 2], [__m512bh; 2]>([row, panel]) };
         _mm512_dpbf16_ps(sum, row, panel)
     }
 

@@ -42,14 +42,14 @@ impl TileRows {
         (&self.tiles[start..start + DEPTH]).try_into().expect("32 entries")
     }
 
-    /// Writes the 32 entries of a row at a step; to be inlined where the instructions are enabled.
+    /// Writes the 32 entries of a row at a step, in as many slices as these rows have; to be inlined where the instructions are enabled.
     ///
     /// To the nearest, ties away from zero; a NaN may change here, but then its row's sum is NaN in f32 too.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "inlined into the function that has the instructions enabled")]
-    pub(crate) fn cut(&mut self, row: usize, step: usize, mut values: [f32; DEPTH]) {
+    pub(crate) fn cut<const N: usize>(&mut self, row: usize, step: usize, mut values: [f32; DEPTH]) {
         let start = self.start(row, step);
-        for tile in self.tiles[start..].chunks_mut(TILE).take(self.slices) {
+        for tile in self.tiles[start..].chunks_mut(TILE).take(N) {
             for (half, value) in tile[..DEPTH].iter_mut().zip(&mut values) {
                 *half = (value.to_bits().wrapping_add(0x8000) >> 16) as u16;
                 *value -= widen(*half);
