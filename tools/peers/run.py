@@ -6,10 +6,11 @@ import os
 
 import encoder
 import harness
+import live
 import retrieval
 import tolerance
 
-WORKS = {"encoder": encoder, "retrieval": retrieval, "tolerance": tolerance}
+WORKS = {"encoder": encoder, "live": live, "retrieval": retrieval, "tolerance": tolerance}
 
 
 def main():

@@ -21,6 +21,7 @@ mod merge;
 mod notice;
 mod propose;
 mod ranked;
+mod released;
 mod row;
 mod seen;
 mod side;
@@ -37,6 +38,7 @@ pub use correct::Withheld;
 pub use notice::Notice;
 pub use propose::Standing;
 pub use ranked::Ranked;
+pub use released::{CaughtDefect, Released};
 pub use window::Window;
 
 pub(crate) use row::Slot;
