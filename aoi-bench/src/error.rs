@@ -35,6 +35,9 @@ pub enum Error {
     /// The limits could not be computed.
     #[error(transparent)]
     Tolerance(#[from] aoi_tolerance::Error),
+    /// The step could not be taken.
+    #[error(transparent)]
+    Encoder(#[from] aoi_encoder::Error),
     /// The neighbours could not be found.
     #[error(transparent)]
     Retrieval(#[from] aoi_retrieval::RetrievalError),

@@ -11,6 +11,7 @@ pub mod flagged;
 pub mod generate;
 pub mod in_memory;
 pub mod machine;
+pub mod mae_steps;
 pub mod neighbours;
 pub mod quoted;
 pub mod record;

@@ -7,8 +7,9 @@ import os
 import harness
 import retrieval
 import tolerance
+import training
 
-WORKS = {"retrieval": retrieval, "tolerance": tolerance}
+WORKS = {"retrieval": retrieval, "tolerance": tolerance, "training": training}
 
 
 def main():

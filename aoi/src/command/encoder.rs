@@ -1,4 +1,4 @@
-//! `aoi encoder`: what a weights file holds, and embeddings of images.
+//! `aoi encoder`: what a weights file holds, embeddings of images, pre-training.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::interrupt;
 use super::outcome::{Failure, Outcome};
+use super::{interrupt, pretrain};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Info(InfoArguments),
     /// Turn images into patch embeddings.
     Embed(Box<EmbedArguments>),
+    /// Learn an encoder from unlabelled pictures (masked autoencoder).
+    Pretrain(pretrain::Arguments),
 }
 
 /// What the file does not say itself.
@@ -127,6 +129,7 @@ pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
     match command {
         Command::Info(arguments) => info(arguments),
         Command::Embed(arguments) => embeddings(arguments),
+        Command::Pretrain(arguments) => pretrain::run(arguments),
     }
     .map_err(|e| match e {
         Error::Config { .. } => Failure::Usage(e.to_string()),

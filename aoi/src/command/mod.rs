@@ -4,6 +4,7 @@ mod demo;
 mod encoder;
 mod interrupt;
 mod outcome;
+mod pretrain;
 mod progress;
 mod retrieval;
 mod tolerance;
@@ -36,7 +37,7 @@ enum Command {
     /// Compute inspection limits from reviewed records.
     #[command(subcommand)]
     Tolerance(tolerance::Command),
-    /// Look at encoder weights; turn images into patch embeddings.
+    /// Look at encoder weights; turn images into patch embeddings; pre-train encoders.
     #[command(subcommand)]
     Encoder(encoder::Command),
     /// Search for nearest neighbours.
