@@ -8,8 +8,9 @@ import encoder
 import harness
 import retrieval
 import tolerance
+import training
 
-WORKS = {"encoder": encoder, "retrieval": retrieval, "tolerance": tolerance}
+WORKS = {"encoder": encoder, "retrieval": retrieval, "tolerance": tolerance, "training": training}
 
 
 def main():
