@@ -9,8 +9,9 @@ import harness
 import live
 import retrieval
 import tolerance
+import training
 
-WORKS = {"encoder": encoder, "live": live, "retrieval": retrieval, "tolerance": tolerance}
+WORKS = {"encoder": encoder, "live": live, "retrieval": retrieval, "tolerance": tolerance, "training": training}
 
 
 def main():
