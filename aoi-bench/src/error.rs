@@ -35,7 +35,7 @@ pub enum Error {
     /// The limits could not be computed.
     #[error(transparent)]
     Tolerance(#[from] aoi_tolerance::Error),
-    /// The encoder refused its weights or images.
+    /// The encoder refused its weights or images, or a training step could not be taken.
     #[error(transparent)]
     Encoder(#[from] aoi_encoder::Error),
     /// The neighbours could not be found.

@@ -14,6 +14,7 @@ pub mod in_memory;
 pub mod live;
 pub mod live_store;
 pub mod machine;
+pub mod mae_steps;
 pub mod neighbours;
 pub mod quoted;
 pub mod record;

@@ -13,8 +13,10 @@ use aoi_bench::in_memory;
 use aoi_bench::live::StreamOptions;
 use aoi_bench::live_store;
 use aoi_bench::machine::Machine;
+use aoi_bench::mae_steps;
 use aoi_bench::neighbours::Server;
 use aoi_bench::{forward, quoted, report};
+use aoi_encoder::mae::Decoder;
 use aoi_retrieval::{CompactCopy, Metric};
 use aoi_tolerance::options::Options;
 use clap::{Parser, Subcommand};
@@ -95,6 +97,23 @@ enum Command {
         /// Scan the f32 rows only
         #[arg(long)]
         no_copy: bool,
+    },
+    /// Take steps of masked-autoencoder pre-training, one a line on standard input; answers with seconds and loss as JSON
+    MaeSteps {
+        /// Weights, images and visible patches as tools/peers/mae_steps.py writes them
+        inputs: PathBuf,
+        /// Architecture by name
+        #[arg(long)]
+        preset: String,
+        /// Width, depth and heads of the decoder
+        #[arg(long, value_delimiter = ',', num_args = 3)]
+        decoder: Vec<usize>,
+        /// Threads
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Images that a thread works on at once
+        #[arg(long, default_value_t = 8)]
+        at_once: usize,
     },
     /// Turn results into Markdown and plots
     Report {
@@ -196,6 +215,11 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Neighbours { bank, k, metric, threads, no_copy } => {
             let copy = if no_copy { CompactCopy::Never } else { CompactCopy::Auto };
             let server = Server { bank: features::read(&bank)?, metric, k, threads, copy };
+            server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
+        }
+        Command::MaeSteps { inputs, preset, decoder, threads, at_once } => {
+            let decoder = Decoder { width: decoder[0], depth: decoder[1], heads: decoder[2] };
+            let mut server = mae_steps::Server::read(&inputs, &preset, decoder, (threads, at_once))?;
             server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
         Command::Ceilings { results } => ceilings(results.as_deref())?,

@@ -17,6 +17,8 @@ pub(crate) enum Purpose {
     Split = 4,
     /// Augmentation; the place is step and image in the batch.
     Augmentation = 5,
+    /// What fine-tuning starts from; the place is the tensor.
+    Head = 6,
 }
 
 /// A stream of numbers.

@@ -15,7 +15,7 @@ use crate::{Config, Encoder, EncoderOptions, Error, Features, Grid, Precision, R
 pub struct EmbedOptions {
     /// Blocks whose patch tokens are wanted too, after the final norm; numbered from 0.
     pub blocks: Vec<usize>,
-    /// Mean of each channel on pixels of 0 to 1, or one for all; see [`Normalisation::new`] for what stands in.
+    /// Mean of each channel on pixels of 0 to 1, or one for all; without, [`embed`] takes that of the weights file, else that of [`Normalisation::new`].
     pub mean: Option<Vec<f32>>,
     /// Standard deviation of each channel, or one for all.
     pub std: Option<Vec<f32>>,
@@ -90,12 +90,17 @@ pub fn embed(
     options: &EmbedOptions,
     progress: &mut Progress<'_>,
 ) -> Result<Embeddings> {
-    let Weights { config, params, mut notes, .. } = load(weights, load_options)?;
+    let Weights { config, params, normalisation, mut notes, .. } = load(weights, load_options)?;
     let encoder_options = EncoderOptions { precision: options.precision, ..EncoderOptions::default() };
     let encoder = Encoder::with_options(&config, &params, &encoder_options)?;
     drop(params);
     let mut embeddings = if images.is_dir() {
-        embed_folder(&encoder, images, options, progress)?
+        let mut options = options.clone();
+        if let Some(own) = normalisation {
+            options.mean.get_or_insert(own.mean);
+            options.std.get_or_insert(own.std);
+        }
+        embed_folder(&encoder, images, &options, progress)?
     } else {
         embed_array(&encoder, &read_npy(images)?, options, progress)?
     };

@@ -14,7 +14,9 @@
 //! [`Precision::Bf16`] is faster and rounds: class and patch tokens are then off by less than 3 % of the largest entry of an
 //! output on the tests' six-block model, and by less than 10 % on models drawn at random: measured bounds, not derived ones.
 //!
-//! **Limits.** On the CPU; pre-training only, no fine-tuning. Exact GELU or `SwiGLU`; a class token is required; patches are square. Different
+//! With masks, an encoder becomes a segmentation network ([`finetune`]), its gradient checked in the same two ways.
+//!
+//! **Limits.** On the CPU; fine-tuning with a linear head only. Exact GELU or `SwiGLU`; a class token is required; patches are square. Different
 //! instruction sets may round differently. Files of other architectures are refused, not guessed at.
 //!
 //! ```
@@ -42,6 +44,8 @@ mod config;
 mod embed;
 mod error;
 #[cfg(feature = "training")]
+pub mod finetune;
+#[cfg(feature = "training")]
 mod gradient;
 pub mod images;
 mod kernel;
@@ -55,6 +59,7 @@ mod params;
 mod positions;
 mod preset;
 pub mod reference;
+mod tiled;
 #[cfg(feature = "training")]
 pub mod train;
 mod vit;
@@ -73,6 +78,7 @@ pub use npy::read_npy;
 pub use params::{Params, Role, Table, Tensor};
 pub use positions::PositionTable;
 pub use preset::preset_names;
+pub use tiled::{PictureTokens, TiledPass, encode_picture};
 pub use vit::{Encoder, EncoderOptions, Features};
 pub use workspace::Workspace;
 

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use aoi_encoder::weights::{ChannelRule, Family, LoadOptions, inspect, load, save};
+use aoi_encoder::images::Normalisation;
+use aoi_encoder::weights::{
+    ChannelRule, Family, LoadOptions, NumberType, SaveOptions, inspect, load, save, save_with,
+};
 use aoi_encoder::{Config, Error, Grid, Params, Positions, Resampling, Table};
 use aoi_testing::{Seeded, assert_all_close, for_each_case};
 use proptest::prelude::*;
@@ -342,4 +345,31 @@ proptest! {
             Err(e) => prop_assert!(!e.to_string().is_empty()),
         }
     }
+}
+
+#[test]
+fn half_precision_rounds_every_weight_once_and_halves_the_file() {
+    let folder = TempDir::new().unwrap();
+    let (full, half) = (folder.path().join("full.safetensors"), folder.path().join("half.safetensors"));
+    let mut weights = load_bytes(&serialized(&raw("timm_plain"), None)).unwrap();
+    let channels = weights.config.channels;
+    let normalisation = Normalisation::new(channels, Some(&[0.3]), Some(&[1.0 / 3.0])).unwrap();
+    let options = SaveOptions { normalisation: Some(normalisation.clone()), number_type: NumberType::F16 };
+    save(&full, &weights.config, &weights.params).unwrap();
+    save_with(&half, &weights.config, &weights.params, &options).unwrap();
+    let size = |path| std::fs::metadata(path).unwrap().len();
+    assert!(size(&half) < size(&full) - weights.params.values().len() as u64, "two bytes a number");
+    let again = load(&half, &LoadOptions::default()).unwrap();
+    assert_eq!(again.normalisation, Some(normalisation));
+    assert_eq!(load(&full, &LoadOptions::default()).unwrap().normalisation, None);
+    let pairs = || again.params.values().iter().zip(weights.params.values());
+    assert!(pairs().all(|(h, f)| (h - f).abs() <= f.abs() / 2048.0 + 2.0_f32.powi(-25)));
+    assert!(pairs().any(|(h, f)| h != f), "rounding was needed");
+
+    weights.params.get_mut("norm.bias")[1] = 70_000.0;
+    let refused = save_with(&half, &weights.config, &weights.params, &options).unwrap_err().to_string();
+    assert!(refused.contains("norm.bias") && refused.contains("70000"), "{refused}");
+    let more = Normalisation::new(channels + 1, None, None).unwrap();
+    let options = SaveOptions { normalisation: Some(more), ..SaveOptions::default() };
+    assert!(save_with(&half, &weights.config, &weights.params, &options).is_err());
 }

@@ -1,4 +1,4 @@
-//! Segmentation of a new picture by looking up its patches among those of a few labelled ones.
+//! Segmentation of a new picture by looking up its patches among those of a few labelled ones, or by a network fine-tuned on them.
 
 mod baseline;
 mod comparison;
@@ -7,7 +7,9 @@ mod figure;
 mod glyph;
 mod index;
 mod labelled;
+mod network;
 mod overlay;
+mod predictor;
 mod report;
 mod segmenter;
 mod settings;
@@ -18,7 +20,9 @@ pub use self::evaluation::{Evaluated, ImageScores, evaluate};
 pub use self::figure::Figure;
 pub use self::index::{Choice, IndexOptions, LabelKind, add_pictures, index};
 pub use self::labelled::{Labelled, LabelledFolder, fit_patches};
+pub use self::network::NetworkSegmenter;
 pub use self::overlay::{COLOURS, overlay};
+pub use self::predictor::Predictor;
 pub use self::report::{EvaluationContext, write_evaluation};
 pub use self::segmenter::{Lookup, Segmenter, check_encoder};
 pub use self::settings::{Decision, Settings, decide};

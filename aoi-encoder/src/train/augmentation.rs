@@ -12,6 +12,9 @@ use crate::{Error, Result, images};
 pub struct Augmentation {
     /// Smallest and largest share of a picture's area that is cut out and resized to the training size.
     pub scale: (f64, f64),
+    /// Instead of `scale`: smallest and largest enlargement, along each side, of what is cut out at the training size. Near 1, things are learned in the
+    /// size in which tiles of larger pictures show them.
+    pub zoom: Option<(f64, f64)>,
     /// Whether pictures are mirrored left to right and top to bottom.
     pub flips: bool,
     /// Whether square images are turned by quarters.
@@ -30,6 +33,7 @@ impl Default for Augmentation {
     fn default() -> Self {
         Self {
             scale: (0.2, 1.0),
+            zoom: None,
             flips: true,
             rotations: true,
             gamma: 0.2,
@@ -45,6 +49,7 @@ impl Augmentation {
     pub fn none() -> Self {
         Self {
             scale: (1.0, 1.0),
+            zoom: None,
             flips: false,
             rotations: false,
             gamma: 0.0,
@@ -56,11 +61,17 @@ impl Augmentation {
 
     /// # Errors
     /// [`Error::Config`] for the first field out of its range.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let (low, high) = self.scale;
         if !(low > 0.0 && low <= high && high <= 1.0) {
             let found = format!("[{low}, {high}]");
             return Err(Error::config("augmentation.scale", "two rising shares above 0 up to 1", &found));
+        }
+        if let Some((low, high)) =
+            self.zoom.filter(|(low, high)| !(*low >= 0.125 && low <= high && *high <= 8.0))
+        {
+            let found = format!("[{low}, {high}]");
+            return Err(Error::config("augmentation.zoom", "two rising numbers of 1/8 to 8", &found));
         }
         for (what, value) in [
             ("augmentation.gamma", self.gamma),
@@ -82,14 +93,31 @@ impl Augmentation {
     ///
     /// # Errors
     /// As [`images::resize`].
-    #[expect(clippy::cast_possible_truncation, reason = "pixels are f32")]
-    pub(super) fn apply(
+    pub(crate) fn apply(
+        &self,
+        picture: &ArrayRef3<f32>,
+        size: (usize, usize),
+        chance: &mut Chance,
+    ) -> Result<Array3<f32>> {
+        let mut image = self.place(picture, size, chance)?;
+        self.light(&mut image, chance);
+        Ok(image)
+    }
+
+    /// A part of the picture, mirrored and turned: what a mask has to go through alike, with the same chance.
+    ///
+    /// # Shapes
+    /// \[c, height', width'\] -> \[c, height, width\]
+    ///
+    /// # Errors
+    /// As [`images::resize`].
+    pub(crate) fn place(
         &self,
         picture: &ArrayRef3<f32>,
         (height, width): (usize, usize),
         chance: &mut Chance,
     ) -> Result<Array3<f32>> {
-        let mut image = cut(self.scale, picture, (height, width), chance)?;
+        let mut image = self.cut(picture, (height, width), chance)?;
         if self.flips {
             for axis in [1, 2] {
                 if chance.happens(0.5) {
@@ -108,7 +136,12 @@ impl Augmentation {
                 image.invert_axis(Axis(2));
             }
         }
-        let mut image = image.as_standard_layout().into_owned();
+        Ok(image.as_standard_layout().into_owned())
+    }
+
+    /// Brightness, contrast, blur and noise.
+    #[expect(clippy::cast_possible_truncation, reason = "pixels are f32")]
+    fn light(&self, image: &mut Array3<f32>, chance: &mut Chance) {
         if self.gamma > 0.0 {
             let exponent = chance.between(-self.gamma, self.gamma).exp() as f32;
             image.mapv_inplace(|v| v.max(0.0).powf(exponent));
@@ -119,46 +152,51 @@ impl Augmentation {
             image.mapv_inplace(|v| (v - mean as f32) * factor + mean as f32);
         }
         if self.blur > 0.0 && chance.happens(self.blur) {
-            image = blurred(&image, chance.between(0.3, 1.5));
+            *image = blurred(image, chance.between(0.3, 1.5));
         }
         if self.noise > 0.0 {
             let deviation = chance.between(0.0, self.noise);
             image.iter_mut().for_each(|v| *v += (deviation * chance.normal()) as f32);
         }
         image.mapv_inplace(|v| v.clamp(0.0, 1.0));
-        Ok(image)
     }
-}
 
-/// A part of the picture at a random place: of random area and of 3/4 to 4/3 of the training shape, as far as it fits; the largest
-/// middle part where the whole area is asked for.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "sides are clamped to the picture"
-)]
-fn cut(
-    scale: (f64, f64),
-    picture: &ArrayRef3<f32>,
-    (height, width): (usize, usize),
-    chance: &mut Chance,
-) -> Result<Array3<f32>> {
-    let (_, rows, columns) = picture.dim();
-    let shape = height as f64 / width as f64;
-    let varied = scale.0 < 1.0;
-    let (area, ratio) = if varied {
-        let stretch = chance.between((0.75_f64).ln(), (4.0_f64 / 3.0).ln()).exp();
-        ((rows * columns) as f64 * chance.between(scale.0, scale.1), shape * stretch)
-    } else {
-        (f64::INFINITY, shape)
-    };
-    // Of this ratio (height over width), the wanted area or the largest that fits.
-    let tall = (area * ratio).sqrt().min(rows as f64).min(columns as f64 * ratio);
-    let side = |v: f64, most: usize| (v.round() as usize).clamp(1, most);
-    let (tall, wide) = (side(tall, rows), side(tall / ratio, columns));
-    let place = |most: usize, chance: &mut Chance| if varied { chance.below(most + 1) } else { most / 2 };
-    let (top, left) = (place(rows - tall, chance), place(columns - wide, chance));
-    images::resize(&picture.slice(s![.., top..top + tall, left..left + wide]), height, width)
+    /// A part of the picture at a random place, as far as it fits: enlarged by the zoom along each side, or of random area and of 3/4 to 4/3 of
+    /// the training shape; the largest middle part where the whole area is asked for.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "sides are clamped to the picture"
+    )]
+    fn cut(
+        &self,
+        picture: &ArrayRef3<f32>,
+        (height, width): (usize, usize),
+        chance: &mut Chance,
+    ) -> Result<Array3<f32>> {
+        let (_, rows, columns) = picture.dim();
+        let shape = height as f64 / width as f64;
+        let varied = self.scale.0 < 1.0 || self.zoom.is_some();
+        let mut log = |low: f64, high: f64| chance.between(low.ln(), high.ln()).exp();
+        let (tall, wide) = if let Some((low, high)) = self.zoom {
+            (height as f64 / log(low, high), width as f64 / log(low, high))
+        } else {
+            let (area, ratio) = if varied {
+                let stretch = log(0.75, 4.0 / 3.0);
+                ((rows * columns) as f64 * chance.between(self.scale.0, self.scale.1), shape * stretch)
+            } else {
+                (f64::INFINITY, shape)
+            };
+            // Of this ratio (height over width), the wanted area or the largest that fits.
+            let tall = (area * ratio).sqrt().min(rows as f64).min(columns as f64 * ratio);
+            (tall, tall / ratio)
+        };
+        let side = |v: f64, most: usize| (v.round() as usize).clamp(1, most);
+        let (tall, wide) = (side(tall, rows), side(wide, columns));
+        let place = |most: usize, chance: &mut Chance| if varied { chance.below(most + 1) } else { most / 2 };
+        let (top, left) = (place(rows - tall, chance), place(columns - wide, chance));
+        images::resize(&picture.slice(s![.., top..top + tall, left..left + wide]), height, width)
+    }
 }
 
 /// A Gaussian blur of `sigma` pixels; borders are repeated.
@@ -183,6 +221,7 @@ fn blurred(image: &Array3<f32>, sigma: f64) -> Array3<f32> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers made for a test")]
 mod tests {
     use super::*;
     use crate::chance::Purpose;
@@ -199,6 +238,30 @@ mod tests {
         assert_eq!(same, picture);
         let square = Augmentation::none().apply(&picture, (4, 4), &mut chance(0)).unwrap();
         assert_eq!(square, picture.slice(s![.., 1..5, ..]));
+    }
+
+    #[test]
+    fn a_zoom_of_one_cuts_out_pixels_as_they_are_and_larger_ones_enlarge() {
+        let picture = Array3::from_shape_fn((1, 20, 30), |(_, y, x)| (y * 30 + x) as f32 / 600.0);
+        let crop = |zoom, i| {
+            let native = Augmentation { zoom: Some(zoom), ..Augmentation::none() };
+            native.apply(&picture, (8, 8), &mut chance(i)).unwrap()
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        for i in 0..50 {
+            let image = crop((1.0, 1.0), i);
+            let corner = (image[[0, 0, 0]] * 600.0).round() as usize;
+            let (top, left) = (corner / 30, corner % 30);
+            assert_eq!(image, picture.slice(s![.., top..top + 8, left..left + 8]));
+            seen.insert(corner);
+        }
+        assert!(seen.len() > 30, "places differ");
+        // Twice as large: neighbouring pixels are half a pixel of the picture apart.
+        let image = crop((2.0, 2.0), 1);
+        let step = (image[[0, 3, 4]] - image[[0, 3, 3]]) * 600.0;
+        assert!((step - 0.5).abs() < 1e-3, "{step}");
+        let too_large = Augmentation { zoom: Some((0.1, 2.0)), ..Augmentation::none() };
+        assert!(too_large.check().is_err());
     }
 
     #[test]

@@ -15,17 +15,17 @@ const STATE_KEY: &str = "aoi_encoder_run";
 
 /// Where a run stands, beside its arrays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Steps taken.
-    pub(super) step: u64,
+    pub(crate) step: u64,
     /// The best held-out loss so far.
-    pub(super) best: Option<f64>,
+    pub(crate) best: Option<f64>,
     /// Validations since.
-    pub(super) since_best: u64,
+    pub(crate) since_best: u64,
     /// Whether the run has come to its end.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
     /// The resolved configuration.
-    pub(super) config: String,
+    pub(crate) config: String,
 }
 
 /// Names of the arrays, in the order they are handed over: weights, both moments, and the running mean where there is one.
@@ -35,7 +35,7 @@ const ARRAYS: [&str; 4] = ["weights", "first_moment", "second_moment", "average"
 ///
 /// # Errors
 /// [`Error::Io`].
-pub(super) fn write(path: &Path, state: &State, arrays: &[&Params<f32>]) -> Result<()> {
+pub(crate) fn write(path: &Path, state: &State, arrays: &[&Params<f32>]) -> Result<()> {
     let json = serde_json::to_string(state).map_err(|e| Error::io(path)(e.into()))?;
     let all = ARRAYS.iter().zip(arrays).flat_map(|(array, params)| {
         params
@@ -51,7 +51,7 @@ pub(super) fn write(path: &Path, state: &State, arrays: &[&Params<f32>]) -> Resu
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::Format`] for a file that is no checkpoint of this network.
-pub(super) fn read(path: &Path, table: &Arc<Table>, count: usize) -> Result<(State, Vec<Params<f32>>)> {
+pub(crate) fn read(path: &Path, table: &Arc<Table>, count: usize) -> Result<(State, Vec<Params<f32>>)> {
     let bad =
         |found: String| Error::Format { path: path.to_owned(), expected: "a checkpoint of this run", found };
     let bytes = std::fs::read(path).map_err(Error::io(path))?;

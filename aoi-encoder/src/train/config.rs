@@ -221,6 +221,8 @@ pub struct RunSection {
     pub patience: u64,
     /// Held-out pictures shown with their masked patches filled in.
     pub pictures: usize,
+    /// Whether the encoder is written in half precision: half the size, rounded as [`crate::weights::NumberType::F16`] says.
+    pub half: bool,
 }
 
 impl Default for RunSection {
@@ -234,6 +236,7 @@ impl Default for RunSection {
             validate_epochs: 5,
             patience: 0,
             pictures: 4,
+            half: false,
         }
     }
 }

@@ -6,8 +6,9 @@
 //! on any number of threads of one kind of processor.
 
 mod augmentation;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod config;
+pub(crate) mod course;
 mod curve;
 mod events;
 mod metrics;
@@ -21,4 +22,5 @@ pub use augmentation::Augmentation;
 pub use config::{
     EncoderSection, ImagesSection, MaskingSection, OptimiserSection, PositionKind, PretrainConfig, RunSection,
 };
-pub use pretrain::{Ending, Job, Report, Summary, pretrain};
+pub use course::{Ending, Report};
+pub use pretrain::{Job, Summary, pretrain};

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use super::Job;
 use super::checkpoint::{self, State};
+use super::course::Trainee;
 use super::panel::{Shown, reconstruction_png};
 use super::plan::Plan;
 use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
 use crate::mae::{MaeTape, Mask};
 use crate::optimise::{AdamW, AdamWOptions, Average, clip};
+use crate::weights::{NumberType, SaveOptions, save_with};
 use crate::whole::write_whole;
-use crate::{Error, Params, Result, weights};
+use crate::{Error, Params, Result};
 
 /// A run between two steps.
 pub(super) struct Run<'a> {
@@ -67,8 +69,14 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// One step; its loss and the norm of its gradient.
-    pub(super) fn step(&mut self, rate: f64) -> Result<(f64, f64)> {
+    /// The weights that are validated and written.
+    fn result(&self) -> &Params<f32> {
+        self.average.as_ref().map_or(&self.weights, Average::mean)
+    }
+}
+
+impl Trainee for Run<'_> {
+    fn step(&mut self, rate: f64) -> Result<(f64, f64)> {
         let (plan, step) = (self.plan, self.state.step);
         let (seed, batch, at_once) = (plan.config.seed, plan.batch, plan.config.run.at_once);
         let epoch = step / plan.steps_per_epoch;
@@ -113,13 +121,7 @@ impl<'a> Run<'a> {
         Ok((loss, norm))
     }
 
-    /// The weights that are validated and written.
-    fn result(&self) -> &Params<f32> {
-        self.average.as_ref().map_or(&self.weights, Average::mean)
-    }
-
-    /// The held-out loss, if pictures are held out; the best encoder so far is written.
-    pub(super) fn validate(&mut self) -> Result<Option<f64>> {
+    fn validate(&mut self) -> Result<Option<f64>> {
         let plan = self.plan;
         let result = self.average.as_ref().map_or(&self.weights, Average::mean);
         let losses = self.shards.map(plan.pictures.held_out.len(), |place, tape| {
@@ -138,15 +140,18 @@ impl<'a> Run<'a> {
             self.state.best = loss.or(self.state.best);
             self.state.since_best = 0;
             let encoder = plan.mae.encoder(self.result())?;
-            weights::save(&self.folder.join("encoder.safetensors"), plan.mae.config(), &encoder)?;
+            let options = SaveOptions {
+                normalisation: Some(plan.normalisation.clone()),
+                number_type: if plan.config.run.half { NumberType::F16 } else { NumberType::F32 },
+            };
+            save_with(&self.folder.join("encoder.safetensors"), plan.mae.config(), &encoder, &options)?;
         } else {
             self.state.since_best += 1;
         }
         Ok(loss)
     }
 
-    /// Writes held-out pictures with their masked patches filled in.
-    pub(super) fn show(&mut self, path: &Path) -> Result<()> {
+    fn show(&mut self) -> Result<()> {
         let plan = self.plan;
         let result = self.average.as_ref().map_or(&self.weights, Average::mean);
         let count = plan.config.run.pictures.min(plan.pictures.held_out.len());
@@ -158,14 +163,20 @@ impl<'a> Run<'a> {
             let filled = plan.mae.reconstruct(result, &original, &mask, tape)?;
             Ok(Shown { original, filled, mask })
         })?;
-        write_whole(path, &reconstruction_png(&shown, plan.mae.config().patch, &plan.normalisation))
+        write_whole(
+            &self.folder.join("reconstruction.png"),
+            &reconstruction_png(&shown, plan.mae.config().patch, &plan.normalisation),
+        )
     }
 
-    /// Writes the checkpoint.
-    pub(super) fn save(&self, path: &Path) -> Result<()> {
+    fn save(&self, path: &Path) -> Result<()> {
         let [first, second] = self.optimiser.moments();
         let mut arrays = vec![&self.weights, first, second];
         arrays.extend(self.average.as_ref().map(Average::mean));
         checkpoint::write(path, &self.state, &arrays)
+    }
+
+    fn state(&mut self) -> &mut State {
+        &mut self.state
     }
 }

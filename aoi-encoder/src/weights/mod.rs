@@ -3,6 +3,7 @@
 mod config_json;
 mod infer;
 mod names;
+mod normalisation;
 mod read;
 mod save;
 
@@ -13,12 +14,16 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
+use crate::images::Normalisation;
 use crate::{Config, Error, Params, Resampling, Result, Table};
 
 pub use config_json::Hints;
 pub use names::Family;
-pub use save::save;
-pub(crate) use save::write_tensors;
+pub(crate) use read::numbers;
+#[cfg(feature = "training")]
+pub(crate) use save::save_beside;
+pub(crate) use save::{METADATA_KEY, write_tensors};
+pub use save::{NumberType, SaveOptions, save, save_with};
 
 /// What the caller knows better than the file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,8 +59,22 @@ pub struct Weights {
     pub params: Params<f32>,
     /// The naming family of the file.
     pub family: Family,
+    /// How pictures were normalised in training, where the file says it.
+    pub normalisation: Option<Normalisation>,
     /// What was guessed, adapted or left aside; to be shown to the user.
     pub notes: Vec<String>,
+}
+
+impl Weights {
+    /// The normalisation of pictures: what the caller says, else the file, else the usual numbers of [`Normalisation::new`].
+    ///
+    /// # Errors
+    /// As [`Normalisation::new`].
+    pub fn normalisation(&self, mean: Option<&[f32]>, std: Option<&[f32]>) -> Result<Normalisation> {
+        let own = self.normalisation.as_ref();
+        let (own_mean, own_std) = (own.map(|n| n.mean.as_slice()), own.map(|n| n.std.as_slice()));
+        Normalisation::new(self.config.channels, mean.or(own_mean), std.or(own_std))
+    }
 }
 
 /// What a weight file holds, whether or not it can be loaded.
@@ -133,7 +152,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Weights> {
         for source in sources {
             let view = &parsed.tensors[source];
             let (here, after) = rest.split_at_mut(view.shape().iter().product());
-            read::numbers(source, view, here)?;
+            numbers(source, view, here)?;
             rest = after;
         }
     }
@@ -145,7 +164,9 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Weights> {
         (config, params) = read::adapt_channels(&config, &params, channels, rule)?;
         plan.notes.push(format!("patch projection adapted from {old} to {channels} channels ({rule:?})"));
     }
-    Ok(Weights { config, params, family: plan.family, notes: plan.notes })
+    // Numbers of other channels than the encoder's say nothing.
+    let normalisation = parsed.normalisation.filter(|n| n.mean.len() == config.channels);
+    Ok(Weights { config, params, family: plan.family, normalisation, notes: plan.notes })
 }
 
 /// What `path` holds and what would keep [`load`] from loading it; no number is read.
@@ -178,15 +199,19 @@ struct Parsed<'a> {
     outside: Vec<String>,
     /// The configuration in the metadata of our own format.
     own: Option<Config>,
+    /// The normalisation there.
+    normalisation: Option<Normalisation>,
 }
 
 fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parsed<'a>> {
     let bad = |found: String| Error::Format { path: path.to_owned(), expected: "a safetensors file", found };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
-    let own = match metadata.metadata().as_ref().and_then(|m| m.get(save::METADATA_KEY)) {
-        Some(text) => Some(config_json::own(text).map_err(bad)?),
-        None => None,
+    let said = metadata.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
+    let own = said.map(|text| config_json::own(text).map_err(bad)).transpose()?;
+    let normalisation = match (&own, said) {
+        (Some(own), Some(text)) => normalisation::from_json(text, own.channels).map_err(bad)?,
+        _ => None,
     };
     let all = file.tensors();
     let names: Vec<&str> = all.iter().map(|t| t.0.as_str()).collect();
@@ -203,7 +228,7 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parsed<'a>> {
         }
     }
     outside.sort();
-    Ok(Parsed { family, tensors, outside, own })
+    Ok(Parsed { family, tensors, outside, own, normalisation })
 }
 
 /// At most twenty names, and how many more there are.
@@ -217,7 +242,7 @@ fn list<S: AsRef<str>>(names: &[S]) -> String {
 }
 
 fn plan(path: &Path, parsed: &Parsed<'_>, options: &LoadOptions) -> Result<Plan> {
-    let Parsed { family, tensors, outside, own } = parsed;
+    let Parsed { family, tensors, outside, own, .. } = parsed;
     let (mut notes, mut problems) = (Vec::new(), Vec::new());
     let hints = config_json::beside(path, &mut notes)?;
     let config = match own {

@@ -15,7 +15,7 @@ pub(super) fn is_readable(dtype: Dtype) -> bool {
 }
 
 /// The numbers of `view` as f32; NaN and infinity are refused.
-pub(super) fn numbers(name: &str, view: &TensorView<'_>, out: &mut [f32]) -> Result<()> {
+pub(crate) fn numbers(name: &str, view: &TensorView<'_>, out: &mut [f32]) -> Result<()> {
     let bytes = view.data();
     match view.dtype() {
         Dtype::F32 => fill(out, bytes, f32::from_le_bytes),

@@ -1,4 +1,4 @@
-//! `aoi encoder`: what a weights file holds, and embeddings of images.
+//! `aoi encoder`: what a weights file holds, embeddings of images, pre-training, fine-tuning.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -9,9 +9,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::interrupt;
 use super::outcome::{Failure, Outcome};
 use super::weights::LoadArguments;
+use super::{finetune, interrupt, pretrain};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -19,6 +19,10 @@ pub(crate) enum Command {
     Info(InfoArguments),
     /// Turn images into patch embeddings.
     Embed(Box<EmbedArguments>),
+    /// Learn an encoder from unlabelled pictures (masked autoencoder).
+    Pretrain(pretrain::Arguments),
+    /// Turn an encoder into a segmentation network, with labelled pictures.
+    Finetune(Box<finetune::Arguments>),
 }
 
 /// A weights file and what it does not say itself.
@@ -102,6 +106,8 @@ pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
     match command {
         Command::Info(arguments) => info(arguments),
         Command::Embed(arguments) => embeddings(arguments),
+        Command::Pretrain(arguments) => return pretrain::run(arguments),
+        Command::Finetune(arguments) => return finetune::run(arguments),
     }
     .map_err(|e| match e {
         Error::Config { .. } => Failure::Usage(e.to_string()),

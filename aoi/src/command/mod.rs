@@ -3,13 +3,16 @@
 mod demo;
 mod devices;
 mod encoder;
+mod finetune;
 mod interrupt;
 mod outcome;
+mod pretrain;
 mod progress;
 mod retrieval;
 mod search;
 mod segment;
 mod tolerance;
+mod training;
 mod weights;
 
 use std::process::ExitCode;
@@ -40,7 +43,7 @@ enum Command {
     /// Compute inspection limits from reviewed records.
     #[command(subcommand)]
     Tolerance(tolerance::Command),
-    /// Look at encoder weights; turn images into patch embeddings.
+    /// Look at encoder weights; turn images into patch embeddings; pre-train and fine-tune encoders.
     #[command(subcommand)]
     Encoder(encoder::Command),
     /// Search for nearest neighbours.

@@ -47,6 +47,12 @@ fn preset(name: &str) -> Result<Config, String> {
 }
 
 impl LoadArguments {
+    /// Whether anything was given that the file does not say.
+    pub(crate) fn is_any(&self) -> bool {
+        let Self { heads, preset, channels, resampling, .. } = self;
+        heads.is_some() || preset.is_some() || channels.is_some() || resampling.is_some()
+    }
+
     /// The library's options.
     pub(crate) fn options(&self) -> LoadOptions {
         let rule = match self.channel_rule {

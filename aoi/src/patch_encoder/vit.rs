@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use aoi_encoder::images::{Normalisation, Stitch, pad, repeat_grey, resize, tiles};
-use aoi_encoder::ndarray::{Array1, Array4, ArrayRef3, Axis, s};
+use aoi_encoder::images::{Normalisation, pad, repeat_grey, resize};
+use aoi_encoder::ndarray::{Array1, ArrayRef3};
 use aoi_encoder::weights::{LoadOptions, load};
-use aoi_encoder::{Config, Encoder, Features, Tiling, Workspace};
+use aoi_encoder::{Config, Encoder, PictureTokens, TiledPass, Tiling, Workspace, encode_picture};
 use sha2::{Digest, Sha256};
 
 use super::{EncodedPicture, PatchEncoder};
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 pub struct VitOptions {
     /// What the weights file does not say.
     pub load: LoadOptions,
-    /// Mean of each channel on pixels of 0 to 1, or one for all; see [`Normalisation::new`] for what stands in.
+    /// Mean of each channel on pixels of 0 to 1, or one for all; without, that of the weights file, else that of [`Normalisation::new`].
     pub mean: Option<Vec<f32>>,
     /// Standard deviation of each channel, or one for all.
     pub std: Option<Vec<f32>>,
@@ -70,7 +70,10 @@ impl VitEncoder {
         let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
         let digest = super::short(&Sha256::digest(&bytes));
         let encoder = Encoder::new(&weights.config, &weights.params)?;
-        Ok((Self::new(encoder, &digest, options)?, weights.notes))
+        let Normalisation { mean, std } =
+            weights.normalisation(options.mean.as_deref(), options.std.as_deref())?;
+        let options = VitOptions { mean: Some(mean), std: Some(std), ..options.clone() };
+        Ok((Self::new(encoder, &digest, &options)?, weights.notes))
     }
 
     /// Wraps an encoder; `name` tells its weights from others.
@@ -120,7 +123,6 @@ impl PatchEncoder for VitEncoder {
         &self.identity
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the mean of f32 tokens goes back to f32")]
     fn encode(&self, picture: &ArrayRef3<f32>) -> Result<EncodedPicture> {
         let config = self.encoder.config();
         let p = config.patch;
@@ -129,37 +131,11 @@ impl PatchEncoder for VitEncoder {
         let padded = pad(&picture, self.cell);
         let (_, height, width) = padded.dim();
         let padded = resize(&padded, height / self.cell * p, width / self.cell * p)?;
-        let whole = config.grid_of(height / self.cell * p, width / self.cell * p)?;
-        let crop = match self.tiling {
-            Tiling::Overlap(_) => config.grid,
-            Tiling::Whole => whole,
-        };
-        let overlap = match self.tiling {
-            Tiling::Overlap(Some(overlap)) => overlap,
-            _ => crop.rows.min(crop.columns) / 4,
-        };
-        let tiles = tiles(whole, crop, overlap)?;
-
         // A poisoned lock only means that another picture failed: the buffers are written before they are read.
         let mut workspace = self.workspace.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut features = Features::default();
-        let mut stitch = Stitch::new(whole, config.width);
-        let mut class = vec![0.0_f64; config.width];
-        for group in tiles.chunks(self.batch) {
-            let (rows, columns) = (group[0].grid.rows * p, group[0].grid.columns * p);
-            let mut batch = Array4::zeros((group.len(), config.channels, rows, columns));
-            for (mut target, tile) in batch.outer_iter_mut().zip(group) {
-                let (y, x) = (tile.row * p, tile.column * p);
-                target.assign(&padded.slice(s![.., y..y + rows, x..x + columns]));
-            }
-            self.encoder.forward_into(&batch, &[], &mut workspace, &mut features)?;
-            for (i, tile) in group.iter().enumerate() {
-                stitch.add(*tile, &features.patches.index_axis(Axis(0), i))?;
-                class.iter_mut().zip(features.class.row(i)).for_each(|(sum, &v)| *sum += f64::from(v));
-            }
-        }
-        let whole_vector = class.iter().map(|sum| (sum / tiles.len() as f64) as f32);
-        Ok(EncodedPicture { grid: whole, patches: stitch.finish()?, whole: Array1::from_iter(whole_vector) })
+        let pass = TiledPass { tiling: self.tiling, batch: self.batch, workspace: &mut workspace };
+        let PictureTokens { grid, patches, class } = encode_picture(&self.encoder, &padded, pass)?;
+        Ok(EncodedPicture { grid, patches, whole: Array1::from_vec(class) })
     }
 }
 
@@ -168,7 +144,7 @@ impl PatchEncoder for VitEncoder {
 mod tests {
     use std::sync::Arc;
 
-    use aoi_encoder::ndarray::Array3;
+    use aoi_encoder::ndarray::{Array3, Axis};
     use aoi_encoder::{Grid, Params, Table};
     use aoi_testing::Seeded;
 

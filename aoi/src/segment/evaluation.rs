@@ -5,7 +5,7 @@ use aoi_retrieval::{ClassCounts, Confusion};
 use serde_json::{Value, json};
 
 use super::labelled::{Labelled, LabelledFolder};
-use super::{Figure, Segmenter};
+use super::{Figure, Predictor};
 use crate::progress::{Progress, report};
 use crate::{Error, Result};
 
@@ -36,26 +36,26 @@ pub struct Evaluated {
 /// Predicts every labelled picture and counts; the `figures` worst by mean `IoU` are drawn.
 ///
 /// # Errors
-/// When the classes differ from the bank's, a picture or mask cannot be used, or `progress` (over pictures) breaks off.
+/// When the classes differ from the predictor's, a picture or mask cannot be used, or `progress` (over pictures) breaks off.
 pub fn evaluate(
-    segmenter: &Segmenter<'_>,
+    predictor: &dyn Predictor,
     labels: &LabelledFolder,
     figures: usize,
     progress: &mut Progress<'_>,
 ) -> Result<Evaluated> {
-    if segmenter.classes() != labels.classes() {
+    if predictor.classes() != labels.classes() {
         return Err(Error::Mismatch {
             what: "classes".to_owned(),
-            expected: segmenter.classes().join(", "),
+            expected: predictor.classes().join(", "),
             found: labels.classes().join(", "),
-            remedy: "name the classes of the bank, in its order",
+            remedy: "name the classes of the bank or network, in its order",
         });
     }
     let mut evaluated = Evaluated::new(labels.classes().to_vec(), figures);
     for i in 0..labels.len() {
         report(progress, "pictures", i, labels.len())?;
         let Labelled { name, picture, mask } = labels.read(i)?;
-        let predicted = segmenter.predict(&picture)?;
+        let predicted = predictor.predict(&picture)?;
         evaluated.add(&name, &picture, predicted.view(), mask.view())?;
     }
     report(progress, "pictures", labels.len(), labels.len())?;

@@ -122,6 +122,11 @@ impl<'a> Segmenter<'a> {
         self.encoder
     }
 
+    /// Labelled pictures and patches in the bank.
+    pub fn taught(&self) -> (usize, usize) {
+        (self.bank.images().len(), self.bank.rows())
+    }
+
     /// The `k` nearest rows of every patch of an encoded picture.
     ///
     /// # Errors

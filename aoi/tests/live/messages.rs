@@ -31,7 +31,7 @@ fn messages(from: u32, to: u32, judged: bool) -> Vec<String> {
 }
 
 fn lines(from: u32, to: u32, judged: bool) -> String {
-    messages(from, to, judged).iter().map(|m| format!("{m}\n")).collect()
+    messages(from, to, judged).join("\n") + "\n"
 }
 
 fn watch(bench: &Bench, what: &str) -> Said {

@@ -85,8 +85,7 @@ pub(super) fn run(folder: &Path, quick: bool, seed: u64, created: &str) -> Resul
         evaluated.add(name, picture, mask.view(), truth.read(name, (height, width))?.view())
     })?;
     print_scores(&evaluated);
-    let taught = (bank.images().len(), bank.rows());
-    report(&path("segmentation.html"), &evaluated, &segmenter, taught, created.to_owned())?;
+    report(&path("segmentation.html"), &evaluated, &segmenter, created.to_owned())?;
 
     let (limits, review) = (Some(drawn.limits.as_path()), Some(drawn.review.as_path()));
     let tables = Tables::read(Some(&drawn.nominal), Parts::read(&drawn.parts)?, limits, review)?;

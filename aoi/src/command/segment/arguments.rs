@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use aoi::masks::{MaskFolder, MaskValues};
 use aoi::patch_encoder::{PatchEncoder, VitOptions, open};
-use aoi::segment::{Decision, Settings};
+use aoi::segment::{Decision, NetworkSegmenter, Predictor, Segmenter, Settings};
 use aoi_encoder::Tiling;
+use aoi_encoder::finetune::Tuned;
 use aoi_retrieval::{Bank, Rule};
 use clap::{Args, ValueEnum};
 
@@ -36,6 +37,11 @@ pub(crate) struct EncoderArguments {
 }
 
 impl EncoderArguments {
+    /// Whether any of them was given that says how pictures are prepared.
+    fn is_any(&self) -> bool {
+        self.mean.is_some() || self.std.is_some() || self.cell.is_some() || self.whole || self.load.is_any()
+    }
+
     /// Opens pixel patches or a transformer; what was guessed goes to standard error.
     pub(crate) fn open(&self, weights: &Path, threads: usize) -> Result<Box<dyn PatchEncoder>, Failure> {
         let options = VitOptions {
@@ -135,6 +141,48 @@ impl SettingArguments {
             thresholds: self.thresholds.clone().unwrap_or(from.thresholds),
             decision: decision.unwrap_or(from.decision),
         })
+    }
+}
+
+/// A bank with its encoder, or a fine-tuned network, at work.
+#[derive(Args)]
+pub(crate) struct PredictorArguments {
+    /// Encoder that the bank was made with, or a fine-tuned network (`aoi encoder finetune`), which needs no bank
+    #[arg(long, value_name = "W")]
+    weights: PathBuf,
+    /// Bank of labelled patches
+    #[arg(long, value_name = "BANK")]
+    bank: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingArguments,
+    #[command(flatten)]
+    encoder: EncoderArguments,
+    #[command(flatten)]
+    threads: ThreadArguments,
+}
+
+impl PredictorArguments {
+    /// Opens what was named and hands it to `work`.
+    pub(crate) fn with<R>(
+        &self,
+        work: &mut dyn FnMut(&dyn Predictor) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let (settings, threads) = (self.settings.settings()?, self.threads.count());
+        let Some(path) = &self.bank else {
+            if !Tuned::is_file(&self.weights).map_err(aoi::Error::from)? {
+                let words = "holds an encoder without a head: give its --bank too, or a fine-tuned network";
+                return Err(Failure::Usage(format!("{} {words}", self.weights.display())));
+            }
+            if self.encoder.is_any() || self.settings.k.is_some() || self.settings.mix.is_some() {
+                let words =
+                    "a network says itself how pictures are prepared; neighbours and mixing need a --bank";
+                return Err(Failure::Usage(words.into()));
+            }
+            return work(&NetworkSegmenter::load(&self.weights, settings, threads)?);
+        };
+        let encoder = self.encoder.open(&self.weights, threads)?;
+        let bank = bank(path)?;
+        work(&Segmenter::new(&*encoder, &bank, settings, threads)?)
     }
 }
 

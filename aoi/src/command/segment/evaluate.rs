@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use aoi::segment::{Evaluated, EvaluationContext, LabelledFolder, Segmenter, evaluate, write_evaluation};
+use aoi::segment::{Evaluated, EvaluationContext, LabelledFolder, Predictor, evaluate, write_evaluation};
 use aoi_tolerance::io::write_whole;
 use clap::Args;
 
-use super::arguments::{EncoderArguments, MaskArguments, SettingArguments, ThreadArguments, bank};
+use super::arguments::{MaskArguments, PredictorArguments};
 use crate::command::outcome::{Failure, Outcome};
 use crate::command::progress::Counter;
 use crate::command::tolerance::optimise::created;
@@ -20,12 +20,6 @@ pub(crate) const FIGURES: usize = 12;
     Example:\n  aoi segment evaluate --weights vit.safetensors --bank bank.safetensors --images test --masks test-masks --report report.html"
 )]
 pub(crate) struct Arguments {
-    /// Encoder that the bank was made with
-    #[arg(long, value_name = "W")]
-    weights: PathBuf,
-    /// Bank of labelled patches
-    #[arg(long, value_name = "BANK")]
-    bank: PathBuf,
     /// Folder of images
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
@@ -42,30 +36,25 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME")]
     report_time: Option<String>,
     #[command(flatten)]
-    settings: SettingArguments,
+    predictor: PredictorArguments,
     #[command(flatten)]
     mask: MaskArguments,
-    #[command(flatten)]
-    encoder: EncoderArguments,
-    #[command(flatten)]
-    threads: ThreadArguments,
     /// Print every figure as one JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let encoder = arguments.encoder.open(&arguments.weights, arguments.threads.count())?;
-    let bank = bank(&arguments.bank)?;
-    let settings = arguments.settings.settings()?;
-    let labels = LabelledFolder::new(
-        &arguments.images,
-        arguments.mask.folder(&arguments.masks, bank.classes().to_vec())?,
-    )?;
-    let segmenter = Segmenter::new(&*encoder, &bank, settings, arguments.threads.count())?;
+    arguments.predictor.with(&mut |predictor| evaluated(arguments, predictor))?;
+    Ok(Outcome::Done)
+}
+
+fn evaluated(arguments: &Arguments, predictor: &dyn Predictor) -> Result<(), Failure> {
+    let masks = arguments.mask.folder(&arguments.masks, predictor.classes().to_vec())?;
+    let labels = LabelledFolder::new(&arguments.images, masks)?;
     let figures = if arguments.report.is_some() { FIGURES } else { 0 };
     let bar = Counter::new("images");
-    let evaluated = evaluate(&segmenter, &labels, figures, &mut bar.on())?;
+    let evaluated = evaluate(predictor, &labels, figures, &mut bar.on())?;
     drop(bar);
     if let Some(path) = &arguments.out {
         let json = evaluated.json();
@@ -73,14 +62,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     }
     if let Some(path) = &arguments.report {
         let time = created(arguments.report_time.as_deref())?;
-        report(path, &evaluated, &segmenter, (bank.images().len(), bank.rows()), time)?;
+        report(path, &evaluated, predictor, time)?;
     }
     if arguments.json {
         println!("{}", evaluated.json());
     } else {
         print_scores(&evaluated);
     }
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// The table of classes.
@@ -99,24 +88,14 @@ pub(crate) fn print_scores(evaluated: &Evaluated) {
 pub(crate) fn report(
     path: &Path,
     evaluated: &Evaluated,
-    segmenter: &Segmenter<'_>,
-    (images, rows): (usize, usize),
+    predictor: &dyn Predictor,
     created: String,
 ) -> Result<(), Failure> {
-    let settings = segmenter.settings();
-    let thresholds: Vec<String> = settings.thresholds.iter().map(f64::to_string).collect();
     let context = EvaluationContext {
         title: "Segmentation".to_owned(),
         software: format!("aoi {}", env!("CARGO_PKG_VERSION")),
         created,
-        settings: vec![
-            ("Encoder", segmenter.encoder().identity().to_owned()),
-            ("Labelled images", images.to_string()),
-            ("Patches in the bank", rows.to_string()),
-            ("Neighbours", settings.k.to_string()),
-            ("Mixing", settings.rule.to_string()),
-            ("Thresholds", thresholds.join(", ")),
-        ],
+        settings: predictor.described(),
     };
     let mut page = Vec::new();
     write_evaluation(&mut page, evaluated, &context).map_err(|e| Failure::Other(e.to_string()))?;

@@ -1,6 +1,6 @@
 //! `aoi segment`: masks of new images from a few labelled ones, and records from masks.
 
-mod arguments;
+pub(crate) mod arguments;
 mod compare;
 pub(crate) mod evaluate;
 mod index;

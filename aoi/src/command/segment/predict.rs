@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use aoi::masks::{OVERLAY_ENDING, save_rgb, write_label_map, write_multi_label};
-use aoi::segment::{Decision, Segmenter, overlay};
+use aoi::segment::{Decision, Predictor, overlay};
 use aoi_encoder::images::list;
 use aoi_encoder::ndarray::{Array2, Array3};
 use clap::Args;
 use serde_json::json;
 
-use super::arguments::{EncoderArguments, SettingArguments, ThreadArguments, bank};
+use super::arguments::PredictorArguments;
 use crate::command::interrupt;
 use crate::command::outcome::{Failure, Outcome};
 use crate::command::progress::Counter;
@@ -19,15 +19,10 @@ use crate::command::progress::Counter;
     after_help = "Masks go to OUT/NAME/CLASS.png; with --decision best to label maps OUT/NAME.png; overlays to OUT/NAME_overlay.png.\n\n\
     Examples:\n  \
     aoi segment predict --weights vit.safetensors --bank bank.safetensors --images new --out masks --overlay\n  \
-    aoi segment predict --weights vit.safetensors --bank bank.safetensors --images new --out masks --settings settings.json"
+    aoi segment predict --weights vit.safetensors --bank bank.safetensors --images new --out masks --settings settings.json\n  \
+    aoi segment predict --weights run/network.safetensors --images new --out masks"
 )]
 pub(crate) struct Arguments {
-    /// Encoder that the bank was made with
-    #[arg(long, value_name = "W")]
-    weights: PathBuf,
-    /// Bank of labelled patches
-    #[arg(long, value_name = "BANK")]
-    bank: PathBuf,
     /// Folder of images
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
@@ -38,32 +33,25 @@ pub(crate) struct Arguments {
     #[arg(long)]
     overlay: bool,
     #[command(flatten)]
-    settings: SettingArguments,
-    #[command(flatten)]
-    encoder: EncoderArguments,
-    #[command(flatten)]
-    threads: ThreadArguments,
+    predictor: PredictorArguments,
     /// Print the summary as one JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let encoder = arguments.encoder.open(&arguments.weights, arguments.threads.count())?;
-    let bank = bank(&arguments.bank)?;
-    let settings = arguments.settings.settings()?;
-    let segmenter = Segmenter::new(&*encoder, &bank, settings, arguments.threads.count())?;
-    let shares =
-        predict_folder(&segmenter, &arguments.images, &arguments.out, arguments.overlay, &mut |_, _, _| {
-            Ok(())
-        })?;
+    let Arguments { images, out, overlay, .. } = arguments;
+    let (shares, classes) = arguments.predictor.with(&mut |predictor| {
+        let shares = predict_folder(predictor, images, out, *overlay, &mut |_, _, _| Ok(()))?;
+        Ok((shares, predictor.classes().to_vec()))
+    })?;
     if arguments.json {
-        let named = bank.classes().iter().zip(&shares.of_class).map(|(c, s)| (c.clone(), json!(s)));
+        let named = classes.iter().zip(&shares.of_class).map(|(c, s)| (c.clone(), json!(s)));
         let named: serde_json::Map<String, serde_json::Value> = named.collect();
         println!("{}", json!({"images": shares.images, "share_of_pixels": named}));
     } else {
         println!("{} images segmented", shares.images);
-        for (class, share) in bank.classes().iter().zip(&shares.of_class) {
+        for (class, share) in classes.iter().zip(&shares.of_class) {
             println!("  {class:<12} {:.2} % of all pixels", 100.0 * share);
         }
     }
@@ -81,7 +69,7 @@ pub(crate) type Each<'a> = dyn FnMut(&str, &Array3<f32>, &Array3<u8>) -> aoi::Re
 
 /// Writes the mask of every image of a folder.
 pub(crate) fn predict_folder(
-    segmenter: &Segmenter<'_>,
+    predictor: &dyn Predictor,
     images: &Path,
     out: &Path,
     with_overlay: bool,
@@ -90,7 +78,7 @@ pub(crate) fn predict_folder(
     let stacks = list(images).map_err(aoi::Error::from)?;
     std::fs::create_dir_all(out)
         .map_err(|e| Failure::Other(format!("{}: cannot be made: {e}", out.display())))?;
-    let classes = segmenter.classes();
+    let classes = predictor.classes();
     let mut pixels = 0;
     let mut set = vec![0_usize; classes.len()];
     let bar = Counter::new("images");
@@ -101,8 +89,8 @@ pub(crate) fn predict_folder(
             return Err(aoi::Error::Cancelled { what: "images", done, total }.into());
         }
         let picture = stack.read().map_err(aoi::Error::from)?;
-        let mask = segmenter.predict(&picture)?;
-        match segmenter.settings().decision {
+        let mask = predictor.predict(&picture)?;
+        match predictor.settings().decision {
             Decision::Threshold => write_multi_label(out, &stack.name, classes, mask.view())?,
             Decision::Best => write_label_map(out, &stack.name, label_map(&mask).view())?,
         }

@@ -1,0 +1,28 @@
+//! Fine-tuning: an encoder and a few labelled pictures in, a segmentation network out.
+//!
+//! [`finetune`] is the whole job. The head is linear: every patch token after the final norm, standardised, to one logit a class, enlarged to pixels.
+//! Trained is the head with the whole encoder, with nothing of it, or with low-rank changes of queries and values ([`Tuning`]); learning rates fall from the
+//! head to the first block. A run folder holds `config.toml`, `metrics.csv` and an events file for `TensorBoard` (the held-out loss is 1 - mean `IoU`), `loss.svg`,
+//! `prediction.png`, `checkpoint.safetensors`, and `network.safetensors`, the best network so far, which [`Tuned::load`] reads. A resumed run ends in the same
+//! bits as an uninterrupted one, on any number of threads of one kind of processor.
+//!
+//! [`Network`], [`Trained`] and [`Loss`] are the parts, each with its gradient.
+
+mod config;
+mod enlarge;
+mod job;
+mod loss;
+mod network;
+mod overlap;
+mod panel;
+mod plan;
+mod result;
+mod run;
+mod tuning;
+
+pub use config::{FinetuneConfig, LengthSection, LossSection, StepSection};
+pub use job::{Example, FinetuneJob, FinetuneSummary, finetune};
+pub use loss::Loss;
+pub use network::{Depth, Network, NetworkTape, Standard};
+pub use result::{Head, Tuned};
+pub use tuning::{Trained, Tuning};

@@ -1,0 +1,240 @@
+//! Everything about a fine-tuning run that is settled before its first step.
+
+use std::sync::Arc;
+
+use ndarray::{Array3, Axis};
+
+use super::network::{NetworkTape, Standard};
+use super::{Example, FinetuneConfig, FinetuneJob, Loss, Network, Trained};
+use crate::chance::{Chance, Purpose};
+use crate::gradient::Shards;
+use crate::images::{self, Normalisation};
+use crate::optimise::Schedule;
+use crate::train::Augmentation;
+use crate::{Config, Error, Params, Result, Table};
+
+/// What stays the same during a run.
+pub(super) struct Plan<'a> {
+    pub(super) config: FinetuneConfig,
+    pub(super) examples: &'a [Example],
+    pub(super) classes: &'a [String],
+    pub(super) normalisation: Normalisation,
+    pub(super) network: Network,
+    pub(super) trained: Trained,
+    /// The network's weights with the encoder that the run starts from.
+    pub(super) base: Params<f32>,
+    /// How much more frequent than not every class is, weighed as the loss weighs it.
+    pub(super) odds: Vec<f64>,
+    pub(super) loss: Loss,
+    pub(super) rates: Vec<f64>,
+    pub(super) schedule: Schedule,
+    /// Examples trained on.
+    pub(super) training: Vec<usize>,
+    /// Examples held out.
+    pub(super) held_out: Vec<usize>,
+    pub(super) batch: usize,
+    pub(super) steps_per_epoch: u64,
+}
+
+impl<'a> Plan<'a> {
+    /// Settles what the configuration leaves open; `stored` is that of the run to resume.
+    ///
+    /// # Errors
+    /// As [`super::finetune`].
+    pub(super) fn new(job: &FinetuneJob<'a>, stored: Option<FinetuneConfig>) -> Result<Self> {
+        let given = job.config.clone().or_else(|| stored.clone()).unwrap_or_default();
+        given.check()?;
+        let weights = job.weights;
+        let (encoder, d) = (&weights.config, weights.config.width);
+        check_examples(job.examples, job.classes.len(), encoder.channels)?;
+        let (training, held_out) = part(job.examples.len(), given.held_out, given.seed)?;
+        let normalisation = weights.normalisation(given.mean.as_deref(), given.std.as_deref())?;
+        let plain = Network::new(encoder, job.classes.len(), Standard::none(d))?;
+        let base = with_head(&plain, &weights.params);
+        let config = FinetuneConfig {
+            mean: Some(normalisation.mean.clone()),
+            std: Some(normalisation.std.clone()),
+            encoder: Some(digest(&weights.params)),
+            ..given
+        };
+        let crop = Crop { config: encoder, normalisation: &normalisation };
+        let standard = statistics(&plain, &base, job, &training, &crop)?;
+        let network = Network::new(encoder, job.classes.len(), standard)?;
+        let shares = shares(job.examples, &training, job.classes)?;
+        let loss = Loss::new(&shares, config.loss.balance, config.loss.dice)?;
+        let odds = shares.iter().zip(loss.weights()).map(|(f, w)| w * f / (1.0 - f)).collect();
+        let trained = Trained::new(&network, config.tune)?;
+        let rates = trained.rate_factors(encoder.depth, config.optimiser.layer_decay);
+        let crops = training.len() * config.run.crops;
+        let batch = config.run.batch.min(crops);
+        let steps_per_epoch = (crops / batch) as u64;
+        let steps = config.run.epochs.saturating_mul(steps_per_epoch);
+        let options = &config.optimiser;
+        let warm_up = options.warm_up_epochs.saturating_mul(steps_per_epoch).min(steps / 2);
+        let schedule = Schedule { peak: options.rate, last: options.last_rate, warm_up, steps };
+        schedule.check()?;
+        if let Some(stored) = stored.filter(|s| *s != config) {
+            let (old, new) = (stored.to_toml()?, config.to_toml()?);
+            let differing: Vec<&str> = new.lines().filter(|line| !old.lines().any(|l| l == *line)).collect();
+            return Err(Error::Format {
+                path: job.run.join("config.toml"),
+                expected: "the configuration that the run was started with",
+                found: format!("another one: {}", differing.join("; ")),
+            });
+        }
+        Ok(Self {
+            examples: job.examples,
+            classes: job.classes,
+            normalisation,
+            network,
+            trained,
+            base,
+            odds,
+            loss,
+            rates,
+            schedule,
+            training,
+            held_out,
+            batch,
+            steps_per_epoch,
+            config,
+        })
+    }
+
+    /// A varied crop of example `index`: pixels normalised, and truth \[pixels, c\].
+    pub(super) fn crop(&self, index: usize, chance: &mut Chance) -> Result<(Vec<f32>, Vec<u8>)> {
+        let crop = Crop { config: self.network.config(), normalisation: &self.normalisation };
+        let Example { picture, mask, .. } = &self.examples[index];
+        // The mask goes through the same draws as the picture.
+        let planes =
+            self.config.augmentation.place(&mask.mapv(f32::from), crop.size(), &mut chance.clone())?;
+        let truth = planes.permuted_axes([1, 2, 0]).iter().map(|&v| u8::from(v >= 0.5)).collect();
+        Ok((crop.apply(picture, &self.config.augmentation, chance)?, truth))
+    }
+}
+
+/// How pictures become what the network reads.
+struct Crop<'a> {
+    config: &'a Config,
+    normalisation: &'a Normalisation,
+}
+
+impl Crop<'_> {
+    fn size(&self) -> (usize, usize) {
+        (self.config.grid.rows * self.config.patch, self.config.grid.columns * self.config.patch)
+    }
+
+    fn apply(
+        &self,
+        picture: &Array3<f32>,
+        augmentation: &Augmentation,
+        chance: &mut Chance,
+    ) -> Result<Vec<f32>> {
+        let picture = images::repeat_grey(picture.clone(), self.config.channels)?;
+        let mut image = augmentation.apply(&picture, self.size(), chance)?;
+        self.normalisation.apply(&mut image)?;
+        Ok(image.iter().copied().collect())
+    }
+}
+
+/// Refuses examples that nothing can be learned from.
+fn check_examples(examples: &[Example], classes: usize, channels: usize) -> Result<()> {
+    for Example { name, picture, mask } in examples {
+        let (c, height, width) = picture.dim();
+        if c != 1 && c != channels {
+            let expected = format!("[{channels} or 1, height, width], for picture {name}");
+            return Err(Error::Shape { what: "picture", expected, found: picture.shape().to_vec() });
+        }
+        if mask.dim() != (classes, height, width) || picture.is_empty() {
+            let expected = format!("[{classes}, {height}, {width}] of one pixel or more, for picture {name}");
+            return Err(Error::Shape { what: "mask", expected, found: mask.shape().to_vec() });
+        }
+        if let Some((entry, v)) = picture.iter().enumerate().find(|(_, v)| !v.is_finite()) {
+            return Err(Error::NotFinite { what: format!("picture {name}"), found: (*v).into(), entry });
+        }
+    }
+    Ok(())
+}
+
+/// Examples to train on, and those held out.
+fn part(n: usize, share: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of n")]
+    let out = if share > 0.0 { ((n as f64 * share).round() as usize).max(1) } else { 0 };
+    if n <= out {
+        let expected = "one or more to train on, besides those held out";
+        return Err(Error::config("labelled pictures", expected, &format!("{n}, {out} of them held out")));
+    }
+    let order = Chance::new(seed, Purpose::Split, [0, 0]).permutation(n);
+    let (mut held_out, mut training) = (order[..out].to_vec(), order[out..].to_vec());
+    held_out.sort_unstable();
+    training.sort_unstable();
+    Ok((training, held_out))
+}
+
+/// The encoder's weights, laid out for the network, with a head of zeros.
+fn with_head(network: &Network, encoder: &Params<f32>) -> Params<f32> {
+    let table: &Arc<Table> = network.table();
+    let mut base = Params::zeros(table.clone());
+    base.values_mut()[..encoder.values().len()].copy_from_slice(encoder.values());
+    base
+}
+
+/// Mean and deviation of every feature over 16 crops of each training picture.
+#[expect(clippy::cast_possible_truncation, reason = "statistics are kept in f32")]
+fn statistics(
+    network: &Network,
+    base: &Params<f32>,
+    job: &FinetuneJob<'_>,
+    training: &[usize],
+    crop: &Crop<'_>,
+) -> Result<Standard> {
+    const CROPS: usize = 16;
+    let native = Augmentation { zoom: Some((1.0, 1.0)), ..Augmentation::none() };
+    let d = network.config().width;
+    let mut shards = Shards::<f32, _>::new(job.threads, || NetworkTape::new(true))?;
+    let sums = shards.map(training.len() * CROPS, |i, tape| {
+        let mut chance = Chance::new(0, Purpose::Head, [u64::MAX, i as u64]);
+        let image = crop.apply(&job.examples[training[i / CROPS]].picture, &native, &mut chance)?;
+        let mut sums = vec![[0.0_f64; 2]; d];
+        let features = network.features(base.values(), &image, tape);
+        for row in features.chunks_exact(d) {
+            for (sum, &x) in sums.iter_mut().zip(row) {
+                sum[0] += f64::from(x);
+                sum[1] += f64::from(x) * f64::from(x);
+            }
+        }
+        Ok(sums)
+    })?;
+    let n = (sums.len() * network.config().grid.len()) as f64;
+    let total = |feature: usize, which: usize| sums.iter().map(|s| s[feature][which]).sum::<f64>() / n;
+    let mean: Vec<f64> = (0..d).map(|i| total(i, 0)).collect();
+    let deviation = |i: usize| (total(i, 1) - mean[i] * mean[i] + 1e-6).max(1e-6).sqrt();
+    let scale = (0..d).map(|i| (1.0 / deviation(i)) as f32).collect();
+    Ok(Standard { mean: mean.iter().map(|&m| m as f32).collect(), scale })
+}
+
+/// The share of the training pixels that has each class.
+///
+/// # Errors
+/// [`Error::Config`] naming a class that nothing can be learned of.
+fn shares(examples: &[Example], training: &[usize], classes: &[String]) -> Result<Vec<f64>> {
+    let pixels: usize = training.iter().map(|&i| examples[i].mask.len() / classes.len()).sum();
+    let share = |(class, name): (usize, &String)| {
+        let plane =
+            |&i: &usize| examples[i].mask.index_axis(Axis(0), class).iter().filter(|m| **m != 0).count();
+        let with: usize = training.iter().map(plane).sum();
+        if with == 0 || with == pixels {
+            let expected = "pixels with and without every class, on the pictures trained on";
+            let found = format!("{name} on {with} of {pixels} pixels of {} pictures", training.len());
+            return Err(Error::config("masks", expected, &found));
+        }
+        Ok(with as f64 / pixels as f64)
+    };
+    classes.iter().enumerate().map(share).collect()
+}
+
+/// Sixteen hexadecimal digits that tell these numbers from others (FNV-1a).
+fn digest(params: &Params<f32>) -> String {
+    let mix = |hash: u64, v: &f32| (hash ^ u64::from(v.to_bits())).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", params.values().iter().fold(0xcbf2_9ce4_8422_2325, mix))
+}

@@ -1,0 +1,174 @@
+//! What changes from step to step: trained numbers, moments, counters.
+
+use std::path::Path;
+
+use ndarray::Array3;
+
+use super::network::NetworkTape;
+use super::panel::prediction_png;
+use super::plan::Plan;
+use super::result::{Head, Tuned};
+use super::{FinetuneJob, overlap};
+use crate::chance::{Chance, Purpose};
+use crate::gradient::Shards;
+use crate::optimise::{AdamW, AdamWOptions, clip};
+use crate::train::checkpoint::{self, State};
+use crate::train::course::{CHECKPOINT, Trainee};
+use crate::whole::write_whole;
+use crate::{Error, Params, Result, Table, Workspace};
+
+/// A run between two steps.
+pub(super) struct Run<'a> {
+    plan: &'a Plan<'a>,
+    folder: &'a Path,
+    threads: usize,
+    shards: Shards<f32, NetworkTape<f32>>,
+    trained: Params<f32>,
+    dtrained: Params<f32>,
+    weights: Params<f32>,
+    dweights: Params<f32>,
+    optimiser: AdamW<f32>,
+    pub(super) state: State,
+}
+
+impl<'a> Run<'a> {
+    /// From the seed, or from the run's checkpoint.
+    pub(super) fn start(plan: &'a Plan<'a>, job: &'a FinetuneJob<'a>, started: bool) -> Result<Self> {
+        let options = &plan.config.optimiser;
+        let table = plan.trained.table();
+        let adamw = AdamWOptions {
+            betas: options.betas,
+            weight_decay: options.weight_decay,
+            ..AdamWOptions::default()
+        };
+        let mut optimiser = AdamW::new(table, adamw)?;
+        let mut trained = plan.trained.initial(&plan.base, &plan.odds, plan.config.seed);
+        let mut state =
+            State { step: 0, best: None, since_best: 0, ended: false, config: plan.config.to_toml()? };
+        if started {
+            let (stored, mut arrays) = checkpoint::read(&job.run.join(CHECKPOINT), table, 3)?;
+            let (Some(second), Some(first), Some(own)) = (arrays.pop(), arrays.pop(), arrays.pop()) else {
+                unreachable!("three arrays were read")
+            };
+            optimiser.restore([first, second], stored.step)?;
+            trained = own;
+            state = State { config: state.config, ..stored };
+        }
+        let recompute = plan.config.run.recompute;
+        Ok(Self {
+            plan,
+            folder: &job.run,
+            threads: job.threads,
+            shards: Shards::new(job.threads, || NetworkTape::new(recompute))?,
+            dtrained: Params::zeros(table.clone()),
+            trained,
+            weights: plan.base.clone(),
+            dweights: Params::zeros(plan.base.table().clone()),
+            optimiser,
+            state,
+        })
+    }
+
+    /// The network as it is, for prediction.
+    fn tuned(&mut self) -> Result<(Params<f32>, Head)> {
+        let plan = self.plan;
+        plan.trained.expand(plan.base.values(), self.trained.values(), self.weights.values_mut());
+        let config = plan.network.config();
+        let table = std::sync::Arc::new(Table::new(config)?);
+        let encoder = Params::new(table.clone(), self.weights.values()[..table.len()].to_vec())?;
+        let head = Head {
+            classes: plan.classes.to_vec(),
+            standard: plan.network.standard().clone(),
+            weight: self.weights.get("head.weight").to_vec(),
+            bias: self.weights.get("head.bias").to_vec(),
+        };
+        Ok((encoder, head))
+    }
+
+    /// The masks that the network predicts for the held-out pictures.
+    fn predictions(&mut self, count: usize) -> Result<Vec<Array3<u8>>> {
+        let plan = self.plan;
+        let (encoder, head) = self.tuned()?;
+        let tuned = Tuned::new(plan.network.config(), &encoder, plan.normalisation.clone(), head)?;
+        let mut workspace = Workspace::new(self.threads)?;
+        let examples = plan.held_out.iter().take(count).map(|&i| &plan.examples[i]);
+        let masks = examples.map(|example| {
+            let probabilities = tuned.probabilities(&example.picture, &mut workspace)?;
+            Ok(probabilities.mapv(|p| u8::from(p > 0.5)))
+        });
+        masks.collect()
+    }
+}
+
+impl Trainee for Run<'_> {
+    fn step(&mut self, rate: f64) -> Result<(f64, f64)> {
+        let (plan, step) = (self.plan, self.state.step);
+        let (seed, batch, crops) = (plan.config.seed, plan.batch, plan.config.run.crops);
+        let epoch = step / plan.steps_per_epoch;
+        let order = Chance::new(seed, Purpose::Order, [epoch, 0]).permutation(plan.training.len() * crops);
+        #[expect(clippy::cast_possible_truncation, reason = "below the number of crops")]
+        let first = (step % plan.steps_per_epoch) as usize * batch;
+        plan.trained.expand(plan.base.values(), self.trained.values(), self.weights.values_mut());
+        let weights = self.weights.values();
+        let losses = self.shards.sum(batch, self.dweights.values_mut(), |place, tape, gradient| {
+            let mut chance = Chance::new(seed, Purpose::Augmentation, [step, place as u64]);
+            let (image, truth) = plan.crop(plan.training[order[first + place] / crops], &mut chance)?;
+            let share = 1.0 / batch as f64;
+            let depth = plan.trained.depth();
+            let wanted = (&plan.loss, share, depth);
+            Ok(share * plan.network.add_gradient((weights, gradient), (&image, &truth), wanted, tape))
+        })?;
+        let loss: f64 = losses.iter().sum();
+        plan.trained.pull(self.trained.values(), self.dweights.values(), self.dtrained.values_mut());
+        let gradient = self.dtrained.values_mut();
+        let norm = self.shards.install(|| clip(gradient, plan.config.optimiser.clip));
+        if !(loss.is_finite() && norm.is_finite()) {
+            return Err(Error::Diverged { step: step + 1, loss, norm });
+        }
+        let Self { shards, optimiser, trained, dtrained, .. } = self;
+        shards.install(|| optimiser.step(trained, dtrained, |tensor| rate * plan.rates[tensor]))?;
+        self.state.step += 1;
+        Ok((loss, norm))
+    }
+
+    fn validate(&mut self) -> Result<Option<f64>> {
+        let plan = self.plan;
+        let masks = self.predictions(usize::MAX)?;
+        let truth = plan.held_out.iter().map(|&i| &plan.examples[i].mask);
+        let missed = overlap::mean_iou(masks.iter().zip(truth), plan.classes.len()).map(|iou| 1.0 - iou);
+        let better = match (missed, self.state.best) {
+            (Some(missed), Some(best)) => missed < best,
+            _ => true,
+        };
+        if better {
+            self.state.best = missed.or(self.state.best);
+            self.state.since_best = 0;
+            let (encoder, head) = self.tuned()?;
+            let network = (plan.network.config(), &encoder);
+            Tuned::write(&self.folder.join("network.safetensors"), network, &plan.normalisation, &head)?;
+        } else {
+            self.state.since_best += 1;
+        }
+        Ok(missed)
+    }
+
+    fn show(&mut self) -> Result<()> {
+        const PICTURES: usize = 4;
+        let masks = self.predictions(PICTURES)?;
+        if masks.is_empty() {
+            return Ok(());
+        }
+        let examples = self.plan.held_out.iter().map(|&i| &self.plan.examples[i]);
+        let png = prediction_png(&examples.zip(&masks).collect::<Vec<_>>());
+        write_whole(&self.folder.join("prediction.png"), &png)
+    }
+
+    fn save(&self, path: &Path) -> Result<()> {
+        let [first, second] = self.optimiser.moments();
+        checkpoint::write(path, &self.state, &[&self.trained, first, second])
+    }
+
+    fn state(&mut self) -> &mut State {
+        &mut self.state
+    }
+}

@@ -1,0 +1,127 @@
+//! `aoi encoder finetune`: an encoder and a few labelled pictures become a segmentation network.
+
+use std::path::PathBuf;
+
+use aoi::segment::{Labelled, LabelledFolder};
+use aoi_encoder::Error;
+use aoi_encoder::finetune::{Example, FinetuneConfig, FinetuneJob, finetune};
+use aoi_encoder::weights::load;
+use clap::Args;
+use serde_json::json;
+
+use super::interrupt;
+use super::outcome::{Failure, Outcome};
+use super::progress::Counter;
+use super::segment::arguments::MaskArguments;
+use super::training::{Shown, clock, cores, ended};
+use super::weights::LoadArguments;
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    aoi encoder finetune --weights encoder.safetensors --images taught --masks taught-masks --classes wire,ball --run runs/wires\n  \
+    aoi segment predict --weights runs/wires/network.safetensors --images new --out masks\n\n\
+A configuration is TOML; what it leaves out has a default, and RUN/config.toml says what was used:\n\n  \
+    tune = { lora = { rank = 3, alpha = 16.0 } }   # or \"full\", \"frozen\"\n  \
+    loss = { balance = 0.5, dice = 1.0 }\n  \
+    run = { epochs = 50, batch = 8 }\n\n\
+RUN/network.safetensors is the network with the best mean IoU on the held-out images; RUN/prediction.png shows some of them.")]
+pub(crate) struct Arguments {
+    /// Encoder to start from: any weights that `aoi encoder info` understands
+    #[arg(long, value_name = "W")]
+    weights: PathBuf,
+    /// Folder of images
+    #[arg(long, value_name = "DIR")]
+    images: PathBuf,
+    /// Folder of their masks
+    #[arg(long, value_name = "DIR")]
+    masks: PathBuf,
+    /// Classes, in the order of the label maps
+    #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
+    classes: Vec<String>,
+    /// Configuration [default: the run's when resuming, else the whole encoder is tuned]
+    #[arg(long, value_name = "C.toml")]
+    config: Option<PathBuf>,
+    /// Folder for checkpoints, metrics, pictures and the network
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Go on from the run's last checkpoint, to the same bits as without the interruption
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    mask: MaskArguments,
+    #[command(flatten)]
+    load: LoadArguments,
+    /// Threads [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command; Ctrl-C writes a checkpoint first.
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    interrupt::watch();
+    let config = match &arguments.config {
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.clone(), source });
+            Some(text.and_then(|text| FinetuneConfig::parse(&text, path)).map_err(aoi::Error::from)?)
+        }
+        None => None,
+    };
+    let weights = load(&arguments.weights, &arguments.load.options()).map_err(aoi::Error::from)?;
+    for note in &weights.notes {
+        eprintln!("note: {note}");
+    }
+    let examples = examples(arguments)?;
+    let job = FinetuneJob {
+        examples: &examples,
+        classes: &arguments.classes,
+        weights: &weights,
+        run: arguments.run.clone(),
+        config,
+        resume: arguments.resume,
+        threads: arguments.threads.unwrap_or_else(cores),
+    };
+    let mut shown = Shown::new();
+    let done = finetune(&job, &mut |report| shown.update(report), &clock).map_err(aoi::Error::from)?;
+    drop(shown);
+    let ending = ended(done.ending, done.step)?;
+    let (training, held_out) = done.pictures;
+    let network = arguments.run.join("network.safetensors");
+    if arguments.json {
+        let summary = json!({
+            "ending": ending, "steps": done.step, "loss": done.loss, "held_out_mean_iou": done.best_mean_iou,
+            "training_pictures": training, "held_out_pictures": held_out, "trained_parameters": done.parameters,
+            "network": network,
+        });
+        println!("{summary}");
+    } else {
+        let best = done.best_mean_iou.map_or_else(|| "none".to_owned(), |iou| format!("{iou:.3}"));
+        println!(
+            "{ending} after {} steps on {training} pictures, {} numbers trained",
+            done.step, done.parameters
+        );
+        println!("loss {:.5}, best held-out mean IoU {best} ({held_out} pictures)", done.loss);
+        println!("network: {}", network.display());
+    }
+    Ok(Outcome::Done)
+}
+
+/// Every picture with its mask.
+fn examples(arguments: &Arguments) -> Result<Vec<Example>, Failure> {
+    let masks = arguments.mask.folder(&arguments.masks, arguments.classes.clone())?;
+    let labelled = LabelledFolder::new(&arguments.images, masks)?;
+    let bar = Counter::new("images read");
+    let mut on = bar.on();
+    let read = |i| {
+        if on(i, labelled.len()).is_break() {
+            let (done, total) = (i, labelled.len());
+            return Err(aoi::Error::Cancelled { what: "images", done, total }.into());
+        }
+        let Labelled { name, picture, mask } = labelled.read(i)?;
+        Ok(Example { name, picture, mask })
+    };
+    (0..labelled.len()).map(read).collect()
+}
