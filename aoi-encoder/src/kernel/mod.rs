@@ -63,8 +63,8 @@ impl Instructions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Precision {
-    /// f32, as the weights. On [`Instructions::Amx`] every number is the sum of three bf16 and a product the sum of six bf16 products, the three
-    /// below 2^-26 of it left out: less than f32 rounds off.
+    /// f32, as the weights. On [`Instructions::Amx`] every number is the sum of three bf16 and a product the sum of the six largest of
+    /// nine; the three left out are at most 2^-23 of it, as much as two roundings of f32.
     #[default]
     F32,
     /// Weights, activations, queries, keys, values and attention weights rounded to bf16 (8 significant bits); norms, softmax, GELU and the

@@ -1,8 +1,8 @@
 //! Products of bf16 numbers summed in f32, in tiles of 16 rows by 32 summed entries.
 //!
 //! A number is one bf16, or the sum of three *slices*, each the bf16 nearest to what the ones before leave: 8 of its bits each, so that three
-//! hold every f32 from 2^-110 up to 2^127 exactly. Of the nine products of slices the six largest are taken; the others are below 2^-26 of the product, less than
-//! f32 rounds off.
+//! hold every f32 from 2^-103 up to 2^127 exactly (what is smaller loses less than 2^-126). A slice is at most 2^-8 of the one before. Of the nine products of
+//! slices the six largest are taken; the others come to at most 2^-23 of the product together, as much as two roundings of f32.
 //!
 //! Every entry of a product is one sum over the same tiles in the same order, so a row's result does not depend on other rows.
 
@@ -33,7 +33,8 @@ const TILE: usize = SIDE * DEPTH;
 /// Slices that hold an f32.
 pub(crate) const SLICES: usize = 3;
 
-/// Which slices on the left are multiplied with which on the right, small products first, as nearly one change of operand each.
+/// Which slices on the left are multiplied with which on the right: the largest product last, and from one to the next only one side changes
+/// where that is possible.
 fn products(slices: usize) -> &'static [(usize, usize)] {
     if slices == SLICES { &[(0, 2), (0, 1), (1, 1), (1, 0), (2, 0), (0, 0)] } else { &[(0, 0)] }
 }
