@@ -14,7 +14,13 @@ use crate::live::{Stream, StreamOptions};
 
 /// Seconds of one round, and what was held.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Seconds {
+pub struct Round {
+    /// Records pushed.
+    pub records: usize,
+    /// Of these, flagged.
+    pub flagged: usize,
+    /// MiB by which resident memory grew while a recalibrator took them in; none where the system does not say.
+    pub held_mib: Option<f64>,
     /// Records pushed into a recalibrator.
     pub memory: f64,
     /// A proposal for every limit, asked once.
@@ -34,14 +40,16 @@ const GROUP: u64 = 10_000;
 ///
 /// # Errors
 /// When the store cannot be written or read, or anything differs from the batch.
-pub fn round(options: &StreamOptions, folder: &Path) -> Result<Seconds, Error> {
+pub fn round(options: &StreamOptions, folder: &Path) -> Result<Round, Error> {
     let stream = Stream::draw(options);
     let mut live = Recalibrator::new(LiveOptions::default());
+    let before = resident_mib();
     let start = Instant::now();
     for (sequence, record) in (0..).zip(stream.records()) {
         live.push(&record, Arrival { sequence, received: 0 });
     }
     let memory = start.elapsed().as_secs_f64();
+    let held_mib = before.zip(resident_mib()).map(|(before, after)| after - before);
     let start = Instant::now();
     let proposals = live.propose(&Options::default())?;
     let propose = start.elapsed().as_secs_f64();
@@ -75,7 +83,15 @@ pub fn round(options: &StreamOptions, folder: &Path) -> Result<Seconds, Error> {
     let snapshot = folder.join("snapshot.bin");
     std::fs::remove_file(&snapshot).map_err(Error::file(&snapshot))?;
     let replay = open("the store after a replay")?;
-    Ok(Seconds { memory, propose, durable, restart, replay })
+    let (records, flagged) = (options.records, stream.flagged());
+    Ok(Round { records, flagged, held_mib, memory, propose, durable, restart, replay })
+}
+
+/// Resident memory of this process, where `/proc` says it.
+fn resident_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
 fn differs(what: &str) -> Error {
@@ -105,7 +121,9 @@ mod tests {
     fn a_round_is_checked_and_timed() {
         let folder = tempfile::tempdir().unwrap();
         let options = StreamOptions { records: 30_000, limits: 20, flagged: 0.1, seed: 3 };
-        let seconds = round(&options, folder.path()).unwrap();
-        assert!(seconds.memory > 0.0 && seconds.restart > 0.0 && seconds.replay > 0.0);
+        let round = round(&options, folder.path()).unwrap();
+        assert!(round.memory > 0.0 && round.restart > 0.0 && round.replay > 0.0);
+        assert!(round.records == 30_000 && (2_000..4_000).contains(&round.flagged));
+        assert_eq!(resident_mib().is_some(), cfg!(target_os = "linux"));
     }
 }

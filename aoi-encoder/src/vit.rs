@@ -180,7 +180,7 @@ impl Encoder {
         workspace.qkv.iter_mut().for_each(|qkv| qkv.resize(b * t * stride(3 * d)));
         let chunk = self.chunk();
         for scratch in &mut workspace.scratch {
-            scratch.resize(&self.config, chunk, t);
+            scratch.resize(self.arithmetic, &self.config, (chunk, t));
         }
         features.shape(&self.config, (b, grid.len()), blocks.len());
 
@@ -214,13 +214,15 @@ impl Encoder {
 
     /// Tokens taken through a block at once, so that the hidden layer of them stays in a second-level cache of about a megabyte.
     ///
-    /// In bf16 twice as many, in whole blocks: its products are fast enough to wait for weights, which every chunk reads once.
+    /// In tiles twice as many, in whole blocks: their products are fast enough to wait for weights, which every chunk reads once.
     fn chunk(&self) -> usize {
         let rows = (262_144 / stride(self.config.hidden_rows())).clamp(28, 224);
-        match self.precision() {
-            Precision::F32 => rows,
-            Precision::Bf16 => (2 * rows).next_multiple_of(BLOCK),
-        }
+        if self.arithmetic.slices().is_some() { (2 * rows).next_multiple_of(BLOCK) } else { rows }
+    }
+
+    /// Rows that products compute at once and in no fewer.
+    fn block(&self) -> usize {
+        if self.arithmetic.slices().is_some() { BLOCK } else { 1 }
     }
 
     /// The final norm of the tokens `range` of every image.
@@ -284,7 +286,7 @@ impl Run<'_> {
         let threads = scratch.len();
         if threads > 1 && rows.len() > 1 {
             let (left, right) = scratch.split_at_mut(threads / 2);
-            let block = if self.encoder.precision() == Precision::Bf16 { BLOCK } else { 1 };
+            let block = self.encoder.block();
             let middle = rows.len() * left.len() / threads;
             // Whole blocks on the left, where there are enough that the threads stay about equally busy.
             let middle = if middle > 2 * block { middle / block * block } else { middle };
@@ -315,8 +317,8 @@ impl Run<'_> {
         while row < rows.end {
             let (image, first) = (row / self.tokens, row % self.tokens);
             let here = (rows.end - row).min(self.tokens - first);
-            // Chunks of an image are made equally long rather than full ones and a rest.
-            let n = here.div_ceil(here.div_ceil(self.chunk));
+            // Chunks of an image are made about equally long, in whole blocks, rather than full ones and a rest.
+            let n = here.div_ceil(here.div_ceil(self.chunk)).next_multiple_of(self.encoder.block()).min(here);
             let offset = row - rows.start;
             let x = &mut x[offset * stride_d..(offset + n) * stride_d];
             match done {
@@ -356,8 +358,7 @@ impl Run<'_> {
             return;
         }
         let start = first + from_prefix - config.prefix();
-        let buffers = (&mut *scratch.hidden, &mut scratch.rows);
-        patch.forward(*arithmetic, (pixels, self.grid), (start, n), buffers, patches);
+        patch.forward(*arithmetic, (pixels, self.grid), (start, n), &mut scratch.pixels, patches);
         for (row, position) in
             patches.chunks_exact_mut(stride_d).zip(self.positions.patches[start * d..].chunks_exact(d))
         {

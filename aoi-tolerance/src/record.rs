@@ -142,6 +142,13 @@ impl Identity {
         self.0.get() as u64
     }
 
+    /// The identity of what has this name under a key: one record may be measured in several features.
+    pub(crate) fn under(self, key: [&str; 6]) -> Self {
+        let own = self.0.to_string();
+        let [part, model, revision, inspection, feature, unit] = key;
+        Self::of(&[&own, part, model, revision, inspection, feature, unit])
+    }
+
     /// A number that orders identities by chance, the same for the same seed.
     pub(crate) fn shuffled(self, seed: u64) -> Self {
         Self::of(&[&self.0.to_string(), &seed.to_string()])

@@ -1,5 +1,6 @@
 """Forward passes of vision transformers; `encoder_peers.py` holds the peers."""
 
+import itertools
 import subprocess
 import tempfile
 import time
@@ -8,8 +9,10 @@ from pathlib import Path
 from harness import HERE, WORK, Server, middle, python, show
 
 MODELS = ["vit-ti-16-224", "vit-s-16-224", "vit-b-16-224", "paper-512"]
-F32 = ["openvino f32/onnx", "openvino f32/torch", "onnxruntime f32/plain", "onnxruntime f32/fused", "torch f32/eager", "torch f32/compiled"]
-BF16 = ["openvino bf16/onnx", "openvino bf16/torch", "torch bf16/eager", "torch bf16/compiled"]
+# The settings of each peer found to be best or as installed; `--peers` takes any other of `encoder_peers.py`, such as `torch f32/compiled`.
+PEERS = ["openvino f32/onnx", "onnxruntime f32/plain", "torch f32/eager", "openvino bf16/onnx", "torch bf16/eager"]
+# One image of the paper's size fills the machine; more of them say nothing new.
+LONE = ["paper-512"]
 # Largest difference to float64, over the largest entry.
 BOUNDS = {"f32": 1e-4, "bf16": 0.1}
 
@@ -18,26 +21,26 @@ def arguments(parser):
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--seconds", type=float, default=0.3, help="of one turn of one implementation")
-    parser.add_argument("--peers", nargs="*", default=F32 + BF16)
+    parser.add_argument("--peers", nargs="*", default=PEERS)
 
 
 def comparisons(options, aoi, bench):
     if options.quick:
         options.models, options.batches = MODELS[:1], [1]
     interpreter, folder, peers = python("encoder"), WORK / "encoder", HERE / "encoder_peers.py"
+    works = [(m, b) for m in options.models for b in options.batches if b == 1 or m not in LONE]
     for model in options.models:
-        if not all((folder / model / f"{batch}.onnx").is_file() for batch in options.batches):
-            subprocess.run([interpreter, peers, "prepare", folder, model, *map(str, options.batches)], check=True)
+        batches = [b for m, b in works if m == model]
+        if not all((folder / model / f"{batch}.onnx").is_file() for batch in batches):
+            subprocess.run([interpreter, peers, "prepare", folder, model, *map(str, batches)], check=True)
     servers = {"aoi": Server([bench, "forward", folder, "--threads", options.threads])}
     for engine in {name.split()[0] for name in options.peers}:
         servers[engine] = Server([interpreter, peers, "serve", folder, engine, options.threads])
     found = []
-    for model in options.models:
-        for batch in options.batches:
-            for precision in ["f32", "bf16"]:
-                names = [f"aoi {precision}", *(n for n in options.peers if n.split()[1].startswith(precision + "/"))]
-                found.append(compare(servers, names, (model, batch, precision), (folder, interpreter), options))
-                show(found[-1])
+    for (model, batch), precision in itertools.product(works, ["f32", "bf16"]):
+        names = [f"aoi {precision}", *(n for n in options.peers if n.split()[1].startswith(precision + "/"))]
+        found.append(compare(servers, names, (model, batch, precision), (folder, interpreter), options))
+        show(found[-1])
     for server in servers.values():
         server.close()
     return found

@@ -75,7 +75,9 @@ def write_record(name, bench, comparisons, load_before, more_versions=()):
     """Writes `aoi-bench/results/<machine>/<date>/NAME.json`."""
     described = json.loads(subprocess.run([bench, "machine"], check=True, capture_output=True, text=True).stdout)
     now = datetime.datetime.now(datetime.timezone.utc)
-    versions = dict(line.split("==") for line in requirements(name).read_text().split())
+    # A comparison may need nothing but Python.
+    wanted = requirements(name)
+    versions = dict(line.split("==") for line in wanted.read_text().split()) if wanted.is_file() else {}
     versions["python"] = sys.version.split()[0]
     versions["aoi"] = subprocess.run([bench, "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
     versions.update(more_versions)

@@ -6,11 +6,12 @@ import os
 
 import encoder
 import harness
+import live
 import retrieval
 import tolerance
 import training
 
-WORKS = {"encoder": encoder, "retrieval": retrieval, "tolerance": tolerance, "training": training}
+WORKS = {"encoder": encoder, "live": live, "retrieval": retrieval, "tolerance": tolerance, "training": training}
 
 
 def main():

@@ -3,6 +3,8 @@
 //! A result near its ceiling cannot be improved; a result far from it can. Each kernel does nothing but the operation in question, on
 //! enough independent accumulators to hide its latency, with inputs for which the sum is known exactly; a wrong sum is an error.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 mod kernel;
 mod memory;
 mod portable;

@@ -30,6 +30,8 @@ pub(crate) fn kernels() -> Vec<Kernel> {
     } else if has!("avx2") && has!("fma") {
         kernels.push(Kernel::new("f32_fma", "avx2 fma", f32_avx2, 12 * 8));
     }
+    #[cfg(target_os = "linux")]
+    kernels.extend(crate::ceilings::amx::kernels());
     kernels
 }
 

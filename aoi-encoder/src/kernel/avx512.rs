@@ -5,8 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __m512, _MM_HINT_T0, _mm_prefetch, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
 use super::Tile;
@@ -94,6 +94,9 @@ unsafe fn rows(tile: &Tile<'_>, c: &mut [f32], stride: usize) {
 #[inline]
 #[expect(unsafe_code, reason = "SIMD through raw pointers")]
 unsafe fn sums<const M: usize, const V: usize>(tile: &Tile<'_>, top: usize, c: &mut [f32], stride: usize) {
+    // Rows of the panel fetched ahead: about the latency of a third-level cache. Left to the processor's own prefetch, a forward pass took
+    // 1.3 to 1.45 times as long.
+    const AHEAD: usize = 16;
     const GROUPS: usize = TALL.div_ceil(3);
     let (row, inner) = (tile.layout.row, tile.layout.inner);
     let mut sums: [[__m512; V]; TALL] = [[_mm512_setzero_ps(); V]; TALL];
@@ -116,6 +119,9 @@ unsafe fn sums<const M: usize, const V: usize>(tile: &Tile<'_>, top: usize, c: &
                         }
                     }
                 )*};
+            }
+            for v in 0..V {
+                _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(AHEAD * 16 * V + 16 * v).cast());
             }
             multiply_rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
             for group in &mut groups {

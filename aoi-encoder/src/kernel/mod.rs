@@ -18,7 +18,7 @@ pub(crate) use panel::{Epilogue, Layout, Packed, Tile, multiply_panel};
 pub(crate) use rows::{add_block, layer_norm, softmax_columns, softmax_rows, swiglu};
 #[cfg(feature = "training")]
 pub(crate) use rows::{erf, exp, with};
-pub(crate) use tiles::{BLOCK, SIDE, Session, TileColumns, TileRows};
+pub(crate) use tiles::{BLOCK, SIDE, SLICES, Session, TileColumns, TileRows};
 
 /// The instructions to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +63,8 @@ impl Instructions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Precision {
-    /// f32, as the weights.
+    /// f32, as the weights. On [`Instructions::Amx`] every number is the sum of three bf16 and a product the sum of six bf16 products, the three
+    /// below 2^-26 of it left out: less than f32 rounds off.
     #[default]
     F32,
     /// Weights, activations, queries, keys, values and attention weights rounded to bf16 (8 significant bits); norms, softmax, GELU and the
@@ -76,4 +77,15 @@ pub enum Precision {
 pub(crate) struct Arithmetic {
     pub(crate) instructions: Instructions,
     pub(crate) precision: Precision,
+}
+
+impl Arithmetic {
+    /// Into how many bf16 numbers an f32 is cut for products of tiles; none where products are made of f32.
+    pub(crate) fn slices(self) -> Option<usize> {
+        match (self.precision, self.instructions) {
+            (Precision::Bf16, _) => Some(1),
+            (Precision::F32, Instructions::Amx) => Some(SLICES),
+            (Precision::F32, _) => None,
+        }
+    }
 }

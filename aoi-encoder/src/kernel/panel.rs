@@ -157,4 +157,6 @@ pub(crate) enum Epilogue {
     Add,
     /// Its GELU replaces the target.
     Gelu,
+    /// The same, only as close as bf16 can tell; for tiles.
+    RoughGelu,
 }

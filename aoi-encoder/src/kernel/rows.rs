@@ -152,7 +152,7 @@ pub(crate) fn erf<const FUSED: bool>(z: f32) -> f32 {
 /// What becomes of a block of sums: `out = sums + bias`, `out += sums + bias`, or `out = gelu(sums + bias)`, row by row.
 ///
 /// # Shapes
-/// `sums` \[n, 32\], `bias` \[32\], `out` \[n, 32\] at a stride. The GELU is off by 5e-5 of the larger of 1 and |x|: what comes of it is rounded to bf16.
+/// `sums` \[n, 32\], `bias` \[32\], `out` \[n, 32\] at a stride. The rough GELU is off by 5e-5 of the larger of 1 and |x|: what comes of it is rounded to bf16.
 pub(crate) fn add_block(
     instructions: Instructions,
     (sums, bias): (&[f32], &[f32; 32]),
@@ -164,7 +164,8 @@ pub(crate) fn add_block(
     match epilogue {
         Epilogue::Store => dispatch!(instructions, store_rows(rows, bias, out, stride)),
         Epilogue::Add => dispatch!(instructions, accumulate_rows(rows, bias, out, stride)),
-        Epilogue::Gelu => dispatch!(instructions, rough_gelu_rows(rows, bias, out, stride)),
+        Epilogue::Gelu => dispatch!(instructions, gelu_rows(rows, bias, out, stride)),
+        Epilogue::RoughGelu => dispatch!(instructions, rough_gelu_rows(rows, bias, out, stride)),
     }
 }
 
@@ -176,6 +177,11 @@ fn store_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut
 #[inline(always)]
 fn accumulate_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut [f32], stride: usize) {
     each_row(sums, bias, out, stride, |old, value| old + value);
+}
+
+#[inline(always)]
+fn gelu_rows<const FUSED: bool>(sums: &[[f32; 32]], bias: &[f32; 32], out: &mut [f32], stride: usize) {
+    each_row(sums, bias, out, stride, |_, value| gelu_of::<FUSED>(value));
 }
 
 #[inline(always)]
@@ -292,7 +298,7 @@ pub(crate) fn exp<const FUSED: bool, const TERMS: usize>(x: f32) -> f32 {
     series * power
 }
 
-/// Softmax numerators along rows of scores, rounded to bf16 for a tile product: `exp(s - max)`; `sums` gets each row's sum of what was rounded.
+/// Softmax numerators along rows of scores, cut into slices for a tile product: `exp(s - max)`; `sums` gets each row's sum of what was cut.
 ///
 /// # Shapes
 /// `scores` \[n, stride\], of which `tokens` a row count -> `out` rows of `tokens`, the rest of the last tile zero.
@@ -302,11 +308,37 @@ pub(crate) fn softmax_rows(
     out: &mut TileRows,
     sums: &mut [f32],
 ) {
-    dispatch!(instructions, softmax_tile_rows(scores, stride, tokens, out, sums));
+    if out.slices() == 1 {
+        dispatch!(instructions, rough_softmax_rows(scores, stride, tokens, out, sums));
+    } else {
+        dispatch!(instructions, fine_softmax_rows(scores, stride, tokens, out, sums));
+    }
 }
 
 #[inline(always)]
-fn softmax_tile_rows<const FUSED: bool>(
+fn rough_softmax_rows<const FUSED: bool>(
+    scores: &[f32],
+    stride: usize,
+    tokens: usize,
+    out: &mut TileRows,
+    sums: &mut [f32],
+) {
+    softmax_tile_rows::<FUSED, 5>(scores, stride, tokens, out, sums);
+}
+
+#[inline(always)]
+fn fine_softmax_rows<const FUSED: bool>(
+    scores: &[f32],
+    stride: usize,
+    tokens: usize,
+    out: &mut TileRows,
+    sums: &mut [f32],
+) {
+    softmax_tile_rows::<FUSED, 8>(scores, stride, tokens, out, sums);
+}
+
+#[inline(always)]
+fn softmax_tile_rows<const FUSED: bool, const TERMS: usize>(
     scores: &[f32],
     stride: usize,
     tokens: usize,
@@ -326,31 +358,31 @@ fn softmax_tile_rows<const FUSED: bool>(
         let largest = largest.iter().chain(rest).fold(f32::MIN, |m, &s| if s > m { s } else { m });
         let mut lanes = [0.0_f32; WIDTH];
         for (step, chunk) in chunks.iter().enumerate() {
-            exponentials::<FUSED>(chunk, largest, &mut lanes, out.entries(row, step));
+            let values = exponentials::<FUSED, TERMS>(chunk, largest, &mut lanes);
+            out.cut(row, step, values);
         }
         if !rest.is_empty() {
             // What fills the row up is far below every score: its numerators are zero in bf16 and add nothing to a sum of at least one.
             let mut last = [f32::MIN; WIDTH];
             last[..rest.len()].copy_from_slice(rest);
-            exponentials::<FUSED>(&last, largest, &mut lanes, out.entries(row, whole));
-            out.entries(row, whole)[rest.len()..].fill(0);
+            let mut values = exponentials::<FUSED, TERMS>(&last, largest, &mut lanes);
+            values[rest.len()..].fill(0.0);
+            out.cut(row, whole, values);
         }
         *sum = lanes.iter().sum();
     }
 }
 
 #[inline(always)]
-fn exponentials<const FUSED: bool>(
+fn exponentials<const FUSED: bool, const TERMS: usize>(
     scores: &[f32; tiles::DEPTH],
     largest: f32,
     lanes: &mut [f32; tiles::DEPTH],
-    out: &mut [u16; tiles::DEPTH],
-) {
-    for ((&s, lane), out) in scores.iter().zip(lanes).zip(out) {
-        let value = exp::<FUSED, 5>(s - largest);
-        *lane += value;
-        // To the nearest; a NaN may change here, but its row's sum is NaN in f32 too.
-        let half = (value.to_bits().wrapping_add(0x8000) >> 16) as u16;
-        *out = half;
+) -> [f32; tiles::DEPTH] {
+    let mut values = [0.0; tiles::DEPTH];
+    for ((&s, lane), value) in scores.iter().zip(lanes).zip(&mut values) {
+        *value = exp::<FUSED, TERMS>(s - largest);
+        *lane += *value;
     }
+    values
 }

@@ -1,10 +1,10 @@
 //! Multi-head self-attention of some of an image's tokens to all of them.
 
+use super::activations::Activations;
 use super::linear::Linear;
 use super::tile_attention::TileAttention;
 use crate::kernel::{
-    Arithmetic, Buffer, Epilogue, Instructions, Layout, Precision, Tile, TileRows, multiply_panel,
-    softmax_columns, stride,
+    Arithmetic, Buffer, Epilogue, Instructions, Layout, Tile, multiply_panel, softmax_columns, stride,
 };
 use crate::{Config, Params};
 
@@ -34,11 +34,19 @@ pub(crate) struct AttentionScratch {
 }
 
 impl AttentionScratch {
-    pub(crate) fn resize(&mut self, queries: usize, tokens: usize, head_width: usize) {
+    /// Makes room for attention of so many queries to so many tokens.
+    pub(crate) fn resize(
+        &mut self,
+        arithmetic: Arithmetic,
+        (queries, tokens): (usize, usize),
+        head_width: usize,
+    ) {
+        if let Some(slices) = arithmetic.slices() {
+            return self.tiles.resize((queries, tokens), head_width, slices);
+        }
         self.queries.resize(head_width * LANES);
         self.scores.resize(tokens * LANES);
         self.values.resize(head_width * LANES);
-        self.tiles.resize(queries, tokens, head_width);
     }
 }
 
@@ -63,44 +71,38 @@ impl Attention {
     /// Queries, keys and values of n tokens.
     ///
     /// # Shapes
-    /// `x` \[n, d\] at the stride of d -> `qkv` \[n, 3 d\] at the stride of 3 d.
-    pub(crate) fn project(
-        &self,
-        arithmetic: Arithmetic,
-        n: usize,
-        (x, rows): (&[f32], &mut TileRows),
-        qkv: &mut [f32],
-    ) {
-        let target = (qkv, stride(3 * self.width));
-        self.qkv.apply(arithmetic, n, (x, stride(self.width)), target, (Epilogue::Store, rows));
+    /// `x` \[n, d\] -> `qkv` \[n, 3 d\] at the stride of 3 d.
+    pub(crate) fn project(&self, arithmetic: Arithmetic, n: usize, x: &Activations, qkv: &mut [f32]) {
+        self.qkv.apply(arithmetic, (n, x), (qkv, stride(3 * self.width)), Epilogue::Store);
     }
 
     /// `residual += attention` for the queries `first..first + n` of one image.
     ///
     /// # Shapes
-    /// `qkv` \[t, 3 d\], all tokens of the image; `residual` \[n, d\]; `mixed` is scratch like it.
+    /// `qkv` \[t, 3 d\], all tokens of the image; `residual` \[n, d\]; `mixed` is scratch of n rows.
     pub(crate) fn forward(
         &self,
         arithmetic: Arithmetic,
         (qkv, tokens): (&[f32], usize),
         (first, n): (usize, usize),
-        (scratch, mixed, rows): (&mut AttentionScratch, &mut [f32], &mut TileRows),
+        (scratch, mixed): (&mut AttentionScratch, &mut Activations),
         residual: &mut [f32],
     ) {
         let (stride_d, instructions) = (stride(self.width), arithmetic.instructions);
         for head in 0..self.heads {
-            if arithmetic.precision == Precision::Bf16 {
+            if arithmetic.slices().is_some() {
                 let of = (self.width, self.heads, head);
-                scratch.tiles.mix(instructions, (qkv, tokens), of, (first, n), mixed);
+                scratch.tiles.mix(instructions, (qkv, tokens), of, (first, n), mixed.floats_mut());
                 continue;
             }
             for start in (0..n).step_by(LANES) {
                 let queries = (first + start, LANES.min(n - start));
-                let target = &mut mixed[start * stride_d..];
+                let target = &mut mixed.floats_mut()[start * stride_d..];
                 self.mix(instructions, (qkv, tokens), head, queries, scratch, target);
             }
         }
-        self.out.apply(arithmetic, n, (mixed, stride_d), (residual, stride_d), (Epilogue::Add, rows));
+        mixed.cut(arithmetic, n);
+        self.out.apply(arithmetic, (n, mixed), (residual, stride_d), Epilogue::Add);
     }
 
     /// One head for at most 32 queries; row i of `mixed` is that of query `first + i`.

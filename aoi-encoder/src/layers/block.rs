@@ -1,9 +1,10 @@
 //! One block: attention and feed-forward network, each behind a norm, each added to its input.
 
+use super::activations::Activations;
 use super::attention::{Attention, AttentionScratch};
 use super::feedforward::Feedforward;
 use super::norm::Norm;
-use crate::kernel::{Arithmetic, Buffer, TileRows, stride};
+use crate::kernel::{Arithmetic, stride};
 use crate::{Config, Params};
 
 /// `x += s1 * attention(norm1(x)); x += s2 * feedforward(norm2(x))`; the scales are folded into the last matrix of each branch.
@@ -18,19 +19,20 @@ pub(crate) struct Block {
 /// Scratch of one thread, large enough for `rows` tokens at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) normed: Buffer,
-    pub(crate) hidden: Buffer,
-    pub(crate) attention: AttentionScratch,
-    pub(crate) rows: TileRows,
+    pub(crate) pixels: Activations,
+    normed: Activations,
+    hidden: Activations,
+    attention: AttentionScratch,
 }
 
 impl Scratch {
     /// Makes room for `rows` tokens at once of images of `tokens` tokens.
-    pub(crate) fn resize(&mut self, config: &Config, rows: usize, tokens: usize) {
-        self.normed.resize(rows * stride(config.width));
+    pub(crate) fn resize(&mut self, arithmetic: Arithmetic, config: &Config, (rows, tokens): (usize, usize)) {
         let pixels = config.channels * config.patch * config.patch;
-        self.hidden.resize(rows * stride(config.hidden_rows()).max(stride(pixels)));
-        self.attention.resize(rows, tokens, config.head_width());
+        self.pixels.resize(arithmetic, rows, (pixels, stride(pixels)));
+        self.normed.resize(arithmetic, rows, (config.width, stride(config.width)));
+        self.hidden.resize(arithmetic, rows, (config.hidden, stride(config.hidden_rows())));
+        self.attention.resize(arithmetic, (rows, tokens), config.head_width());
     }
 }
 
@@ -58,8 +60,8 @@ impl Block {
         qkv: &mut [f32],
     ) {
         let stride_d = x.len() / n;
-        self.norm1.forward(arithmetic.instructions, (x, stride_d), (&mut scratch.normed, stride_d));
-        self.attention.project(arithmetic, n, (&scratch.normed, &mut scratch.rows), qkv);
+        self.norm1.prepare(arithmetic, (x, stride_d), &mut scratch.normed);
+        self.attention.project(arithmetic, n, &scratch.normed, qkv);
     }
 
     /// The block's output for the tokens `first..first + n` of an image, in place.
@@ -75,10 +77,9 @@ impl Block {
         x: &mut [f32],
     ) {
         let stride_d = x.len() / n;
-        let buffers = (&mut scratch.attention, &mut *scratch.normed, &mut scratch.rows);
+        let buffers = (&mut scratch.attention, &mut scratch.normed);
         self.attention.forward(arithmetic, (qkv, tokens), (first, n), buffers, x);
-        self.norm2.forward(arithmetic.instructions, (x, stride_d), (&mut scratch.normed, stride_d));
-        let hidden = (&mut *scratch.hidden, &mut scratch.rows);
-        self.feedforward.forward(arithmetic, n, &scratch.normed, hidden, x);
+        self.norm2.prepare(arithmetic, (x, stride_d), &mut scratch.normed);
+        self.feedforward.forward(arithmetic, n, &scratch.normed, &mut scratch.hidden, x);
     }
 }

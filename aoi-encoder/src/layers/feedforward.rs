@@ -1,8 +1,9 @@
 //! The two-layer network of a block.
 
+use super::activations::Activations;
 use super::linear::Linear;
 use crate::config::Feedforward as Kind;
-use crate::kernel::{Arithmetic, Epilogue, TileRows, stride, swiglu};
+use crate::kernel::{Arithmetic, Epilogue, stride, swiglu};
 use crate::{Config, Params};
 
 /// `W2 gelu(W1 x + b1) + b2`, or the gated `W3 (silu(u) * v) + b3` with `(u, v) = W12 x + b12`.
@@ -35,26 +36,27 @@ impl Feedforward {
     /// `residual += feedforward(x)`.
     ///
     /// # Shapes
-    /// `x` and `residual` \[n, d\] at the stride of d; `hidden` is scratch of n rows at the stride of the first layer's outputs.
+    /// `x` and `residual` \[n, d\], the latter at the stride of d; `hidden` is scratch of n rows at the stride of the first layer's outputs.
     pub(crate) fn forward(
         &self,
         arithmetic: Arithmetic,
         n: usize,
-        x: &[f32],
-        (hidden, rows): (&mut [f32], &mut TileRows),
+        x: &Activations,
+        hidden: &mut Activations,
         residual: &mut [f32],
     ) {
-        let stride_x = stride(self.second.outputs());
-        let stride_hidden = stride(self.first.outputs());
-        let epilogue = if self.gated { Epilogue::Store } else { Epilogue::Gelu };
-        self.first.apply(arithmetic, n, (x, stride_x), (hidden, stride_hidden), (epilogue, rows));
         if self.gated {
-            for row in hidden.chunks_mut(stride_hidden).take(n) {
+            let stride = hidden.stride();
+            self.first.apply(arithmetic, (n, x), (hidden.floats_mut(), stride), Epilogue::Store);
+            for row in hidden.floats_mut().chunks_mut(stride).take(n) {
                 let (u, v) = row.split_at_mut(self.hidden);
                 swiglu(arithmetic.instructions, u, &v[..self.hidden]);
             }
+            hidden.cut(arithmetic, n);
+        } else {
+            self.first.activate(arithmetic, (n, x), hidden);
         }
-        let target = (residual, stride_x);
-        self.second.apply(arithmetic, n, (hidden, stride_hidden), target, (Epilogue::Add, rows));
+        let target = (residual, stride(self.second.outputs()));
+        self.second.apply(arithmetic, (n, hidden), target, Epilogue::Add);
     }
 }

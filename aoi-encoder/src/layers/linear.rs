@@ -1,13 +1,11 @@
 //! A linear layer, packed for the arithmetic at hand.
 
-use crate::kernel::{
-    Arithmetic, BLOCK, Epilogue, Packed, Precision, SIDE, Session, TileColumns, TileRows, add_block,
-};
+use super::activations::Activations;
+use crate::kernel::{Arithmetic, BLOCK, Epilogue, Packed, SIDE, Session, TileColumns, TileRows, add_block};
 
 /// `x W^T + b`, with what becomes of it.
 #[derive(Debug)]
 pub(crate) struct Linear {
-    inputs: usize,
     outputs: usize,
     form: Form,
 }
@@ -30,16 +28,16 @@ impl Linear {
         scale: &[f32],
     ) -> Self {
         let outputs = weight.len() / inputs;
-        let form = if arithmetic.precision == Precision::Bf16 {
+        let form = if let Some(slices) = arithmetic.slices() {
             let mut padded = vec![[0.0; BLOCK]; outputs.div_ceil(BLOCK)];
             for (o, &b) in bias.iter().enumerate() {
                 padded[o / BLOCK][o % BLOCK] = b * scale.get(o).copied().unwrap_or(1.0);
             }
-            Form::Tiles(TileColumns::of_weight(weight, inputs, scale), padded)
+            Form::Tiles(TileColumns::of_weight(weight, inputs, scale, slices), padded)
         } else {
             Form::Panels(Packed::new(weight, bias, inputs, scale))
         };
-        Self { inputs, outputs, form }
+        Self { outputs, form }
     }
 
     /// Number of outputs.
@@ -47,35 +45,72 @@ impl Linear {
         self.outputs
     }
 
-    /// For `n` rows of `x` and `out`, which lie `stride_x` and `stride_out` apart; `rows` is scratch.
+    /// Stores the outputs of `n` rows of `x`, or adds them; rows of `out` lie `stride` apart.
     pub(crate) fn apply(
         &self,
         arithmetic: Arithmetic,
-        n: usize,
-        (x, stride_x): (&[f32], usize),
-        (out, stride_out): (&mut [f32], usize),
-        (epilogue, rows): (Epilogue, &mut TileRows),
+        (n, x): (usize, &Activations),
+        (out, stride): (&mut [f32], usize),
+        epilogue: Epilogue,
     ) {
         let instructions = arithmetic.instructions;
-        let (tiles, bias) = match &self.form {
+        match &self.form {
             Form::Panels(packed) => {
-                return packed.apply(instructions, n, (x, stride_x), (out, stride_out), epilogue);
+                packed.apply(instructions, n, (x.floats(), x.stride()), (out, stride), epilogue);
             }
-            Form::Tiles(tiles, bias) => (tiles, bias),
-        };
-        rows.resize(n, self.inputs);
-        rows.fill(instructions, n, (x, stride_x), self.inputs, 1.0);
-        let session = Session::new(instructions);
-        let mut sums = Block([0.0; BLOCK * BLOCK]);
-        for (index, bias) in bias.iter().enumerate() {
-            for top in (0..n).step_by(BLOCK) {
-                let here = BLOCK.min(n - top);
-                let left = (&*rows, top / SIDE, here > SIDE);
-                session.multiply(left, (tiles, index * BLOCK / SIDE, top / BLOCK), &mut sums.0, BLOCK);
-                let target = &mut out[top * stride_out + index * BLOCK..];
-                let sums = (&sums.0[..here * BLOCK], bias);
-                add_block(instructions, sums, epilogue, (target, stride_out));
+            Form::Tiles(tiles, bias) => {
+                each_block(arithmetic, (n, x.rows()), tiles, |(top, index), sums| {
+                    let target = &mut out[top * stride + index * BLOCK..];
+                    add_block(instructions, (sums, &bias[index]), epilogue, (target, stride));
+                });
             }
+        }
+    }
+
+    /// `out = gelu(x W^T + b)` for `n` rows.
+    pub(crate) fn activate(
+        &self,
+        arithmetic: Arithmetic,
+        (n, x): (usize, &Activations),
+        out: &mut Activations,
+    ) {
+        let instructions = arithmetic.instructions;
+        match &self.form {
+            Form::Panels(packed) => {
+                let stride = out.stride();
+                let (x, target) = ((x.floats(), x.stride()), (out.floats_mut(), stride));
+                packed.apply(instructions, n, x, target, Epilogue::Gelu);
+            }
+            Form::Tiles(tiles, bias) => {
+                let epilogue = if tiles.slices() == 1 { Epilogue::RoughGelu } else { Epilogue::Gelu };
+                let mut done = Block([0.0; BLOCK * BLOCK]);
+                each_block(arithmetic, (n, x.rows()), tiles, |(top, index), sums| {
+                    let target = &mut done.0[..sums.len()];
+                    add_block(instructions, (sums, &bias[index]), epilogue, (target, BLOCK));
+                    // The columns of a block are the summed entries of one step of the next product.
+                    out.rows_mut().fill_block(instructions, (top, index), target);
+                });
+            }
+        }
+    }
+}
+
+/// Hands out the sums \[rows, 32\] of every block with its first row and the index of its columns; columns turn slowest, so that they stay in the
+/// cache.
+fn each_block(
+    arithmetic: Arithmetic,
+    (n, rows): (usize, &TileRows),
+    tiles: &TileColumns,
+    mut take: impl FnMut((usize, usize), &[f32]),
+) {
+    let session = Session::new(arithmetic.instructions);
+    let mut sums = Block([0.0; BLOCK * BLOCK]);
+    for index in 0..tiles.columns() / BLOCK {
+        for top in (0..n).step_by(BLOCK) {
+            let here = BLOCK.min(n - top);
+            let left = (rows, top / SIDE, here > SIDE);
+            session.multiply(left, (tiles, index * BLOCK / SIDE, top / BLOCK), &mut sums.0, BLOCK);
+            take((top, index), &sums.0[..here * BLOCK]);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A layer reads rows of tokens and writes rows of tokens; rows lie [`crate::kernel::stride`] apart. The backward of a layer belongs
 //! beside its forward, with the derivation.
 
+pub(crate) mod activations;
 pub(crate) mod attention;
 pub(crate) mod block;
 pub(crate) mod feedforward;

@@ -1,7 +1,8 @@
 //! Layer norm.
 
+use super::activations::Activations;
 use crate::Params;
-use crate::kernel::{Buffer, Instructions, layer_norm};
+use crate::kernel::{Arithmetic, Buffer, Instructions, layer_norm};
 
 /// Layer norm over the width: `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
 #[derive(Debug)]
@@ -22,6 +23,22 @@ impl Norm {
             buffer
         };
         Self { weight: copy("weight"), bias: copy("bias"), epsilon: epsilon as f32 }
+    }
+
+    /// For a linear layer.
+    ///
+    /// # Shapes
+    /// `x` \[n, d\] at `stride` -> `out` \[n, d\].
+    pub(crate) fn prepare(
+        &self,
+        arithmetic: Arithmetic,
+        (x, stride): (&[f32], usize),
+        out: &mut Activations,
+    ) {
+        let (d, parameters) = (self.weight.len(), (&*self.weight, &*self.bias, self.epsilon));
+        for (i, x) in x.chunks(stride).enumerate() {
+            out.write(arithmetic, i, |out| layer_norm(arithmetic.instructions, &x[..d], parameters, out));
+        }
     }
 
     /// # Shapes

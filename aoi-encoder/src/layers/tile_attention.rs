@@ -1,4 +1,4 @@
-//! Attention on bf16 tiles.
+//! Attention on tiles.
 
 use crate::kernel::{
     BLOCK, Buffer, Instructions, SIDE, Session, TileColumns, TileRows, softmax_rows, stride,
@@ -6,7 +6,7 @@ use crate::kernel::{
 
 /// `softmax(q k^T / sqrt(d / h)) v` of one head for up to 32 queries at a time.
 ///
-/// Queries are the rows and keys the columns of one product; its rows, through softmax and rounded, are the rows of the second, whose columns
+/// Queries are the rows and keys the columns of one product; its rows, through softmax and cut into slices, are the rows of the second, whose columns
 /// are those of the values. Only 32 x t scores exist.
 #[derive(Debug, Default)]
 pub(crate) struct TileAttention {
@@ -21,13 +21,13 @@ pub(crate) struct TileAttention {
 
 impl TileAttention {
     /// Makes room for so many queries to so many tokens.
-    pub(crate) fn resize(&mut self, queries: usize, tokens: usize, head_width: usize) {
-        self.queries.resize(queries, head_width);
-        self.rows_of_keys.resize(tokens, head_width);
-        self.keys.resize(tokens, head_width);
-        self.values.resize(head_width, tokens);
+    pub(crate) fn resize(&mut self, (queries, tokens): (usize, usize), head_width: usize, slices: usize) {
+        self.queries.resize(queries, head_width, slices);
+        self.rows_of_keys.resize(tokens, head_width, slices);
+        self.keys.resize(tokens, head_width, slices);
+        self.values.resize(head_width, tokens, slices);
         self.scores.resize(BLOCK * stride(tokens));
-        self.weights.resize(BLOCK, tokens);
+        self.weights.resize(BLOCK, tokens, slices);
         self.mixed.resize(BLOCK * head_width.next_multiple_of(BLOCK));
     }
 

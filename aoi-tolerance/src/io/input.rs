@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
+use crate::io::cfx::messages;
 
 /// One input file, after it was read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,14 +124,12 @@ impl Input {
         Ok(filled)
     }
 
-    /// Whether the text starts as JSON does, after white space and a byte order mark.
+    /// Whether the text starts as IPC-CFX messages do.
     pub(crate) fn starts_as_json(&mut self) -> Result<bool, Error> {
         let mut head = vec![0; 64];
         let read = self.fill(&mut head)?;
         head.truncate(read);
-        let text = head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(&head);
-        let first = text.iter().find(|b| !b.is_ascii_whitespace());
-        let is_json = matches!(first, Some(b'{' | b'['));
+        let is_json = messages::start(&head);
         let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
         self.reader = Box::new(io::Cursor::new(head).chain(rest));
         Ok(is_json)

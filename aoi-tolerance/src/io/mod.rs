@@ -3,6 +3,8 @@
 mod blocks;
 mod cfx;
 #[cfg(feature = "store")]
+mod drawn;
+#[cfg(feature = "store")]
 mod follow;
 mod form;
 mod header;
@@ -26,6 +28,8 @@ mod validation;
 mod verdict;
 mod whole;
 
+#[cfg(feature = "store")]
+pub use drawn::drawn_csv;
 #[cfg(feature = "store")]
 pub use follow::{Followed, Follower};
 pub use form::LimitForm;

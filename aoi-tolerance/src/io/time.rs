@@ -49,6 +49,12 @@ impl TimeReader {
     }
 }
 
+/// A time as text that reads back to it.
+#[cfg(feature = "store")]
+pub(crate) fn rfc3339(nanoseconds: i64) -> String {
+    jiff::Timestamp::from_nanosecond(nanoseconds.into()).map(|t| t.to_string()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

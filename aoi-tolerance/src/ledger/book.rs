@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::chain::Chain;
+use super::drawing::Drawing;
 use super::entry::{Act, Change, Entry};
 use crate::error::Error;
 
@@ -84,6 +85,25 @@ impl Book {
         self.proposals.values()
     }
 
+    /// The drawing that this entry put on record.
+    ///
+    /// # Errors
+    /// When there is no such entry, or it is something else.
+    pub fn drawing(&self, number: u64) -> Result<&Drawing, Error> {
+        let at = number.checked_sub(1).and_then(|n| usize::try_from(n).ok());
+        match at.and_then(|at| self.entries.get(at)).map(|e| &e.act) {
+            Some(Act::Draw { drawing }) => Ok(drawing),
+            Some(other) => {
+                let reason = format!("entry {number} is no drawing; it says {:?}", other.to_string());
+                Err(Error::Ledger { reason })
+            }
+            None => {
+                let last = self.entries.len();
+                Err(Error::Ledger { reason: format!("there is no entry {number}; the last is {last}") })
+            }
+        }
+    }
+
     /// The proposal of this number.
     pub fn proposal(&self, number: u64) -> Option<&Open> {
         self.proposals.get(&number)
@@ -148,7 +168,7 @@ impl Book {
                     refuse(format!("a limit from {from} to {to} is none"))
                 };
             }
-            Act::Propose { .. } | Act::Note { .. } => return Ok(()),
+            Act::Propose { .. } | Act::Draw { .. } | Act::Note { .. } => return Ok(()),
             Act::Simulate { proposal, .. } => (*proposal, "simulated"),
             Act::Validate { proposal, .. } => (*proposal, "validated"),
             Act::Approve { proposal } => (*proposal, "approved"),
@@ -261,7 +281,7 @@ impl Book {
                     open.validated = true;
                 }
             }
-            Act::Note { .. } => {}
+            Act::Draw { .. } | Act::Note { .. } => {}
         }
         self.entries.push(entry);
         self.hashes.push(hash);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::drawing::Drawing;
 use crate::certificate::Certificate;
 use crate::limit::Side;
 use crate::recalibrate::{LiveLimit, Recalibrator};
@@ -44,7 +45,6 @@ pub struct Signed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "snake_case")]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "entries are few, and most that are kept are proposals")]
 pub enum Act {
     /// A change is proposed; it replaces an earlier proposal on the same limit that nobody has approved.
     Propose {
@@ -93,6 +93,11 @@ pub enum Act {
         /// Who agreed, where the limit is loosened by it.
         approved_by: Option<String>,
     },
+    /// A sample of released values is to be reviewed.
+    Draw {
+        /// What was drawn, and from what.
+        drawing: Drawing,
+    },
     /// Something that happened: an escape, drift, a freeze.
     Note {
         /// `escape`, `drift`, `freeze`, `unsettled` or `withheld`.
@@ -118,6 +123,9 @@ impl fmt::Display for Act {
             Self::Revert { proposal, approved_by: None } => write!(f, "revert {proposal}"),
             Self::Revert { proposal, approved_by: Some(by) } => {
                 write!(f, "revert {proposal}, approved by {by}")
+            }
+            Self::Draw { drawing } => {
+                write!(f, "draw {} of {} released values for review", drawing.drawn, drawing.released)
             }
             Self::Note { kind, text } => write!(f, "{kind}: {text}"),
         }

@@ -11,11 +11,13 @@
 mod book;
 mod chain;
 mod draft;
+mod drawing;
 mod entry;
 mod file;
 
 pub use book::{Book, Open, Stage};
 pub use chain::{Chain, Verified, verify};
 pub use draft::{Draft, draft, motions, recheck};
+pub use drawing::{DrawOptions, Drawing, Reviewed, draw_released, review};
 pub use entry::{Act, Change, Entry, Evidenced, LimitName, Signed, SimulatedPoint};
 pub use file::{Ledger, read_ledger};

@@ -172,7 +172,7 @@ impl Recalibrator {
     }
 
     /// The limit that a row counts on: the one that flags it, else the nearest.
-    fn limit_of(&self, number: u32) -> LiveLimit {
+    pub(super) fn limit_of(&self, number: u32) -> LiveLimit {
         let LiveRow { slot, row, .. } = self.rows[number as usize];
         let tolerance = self.slots[slot as usize].baseline;
         let side = tolerance.flagging_side(row.value, self.options.collect.boundary);

@@ -7,12 +7,12 @@ use super::{LiveLimit, Recalibrator};
 use crate::collect::Counts;
 use crate::error::Error;
 use crate::evidence::{Evidence, Facts, Ordered};
-use crate::limit::{Boundary, Side, is_flagged};
+use crate::limit::{Boundary, Side};
 use crate::optimise::{Candidate, propose_all};
 use crate::options::Options;
 use crate::population::{EscapedDefect, Limit, Population, nearest_side};
 use crate::proposal::Proposal;
-use crate::record::{Identity, Source, Verdict};
+use crate::record::{Source, Verdict};
 use crate::resolution::Resolution;
 
 /// How much of a limit's population rests on what.
@@ -240,19 +240,5 @@ impl Recalibrator {
             defects_unflagged,
             self.options.collect.borderline_guards,
         )
-    }
-
-    /// The records that the limit in force releases and nobody has reviewed: name and value.
-    pub fn unreviewed(&self, limit: LiveLimit) -> Vec<(Option<Identity>, f64)> {
-        let boundary = self.options.collect.boundary;
-        let (_, live) = self.in_force(limit);
-        let slot = &self.slots[limit.slot as usize];
-        let rows = self.rows.iter().filter(|r| {
-            r.slot == limit.slot
-                && r.presumed
-                && slot.baseline.flagging_side(r.row.value, boundary) == Some(limit.side)
-                && !is_flagged(r.row.value, live, limit.side, boundary)
-        });
-        rows.map(|r| (r.row.record, r.row.value)).collect()
     }
 }

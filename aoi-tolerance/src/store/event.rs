@@ -1,4 +1,4 @@
-//! What a batch is made of: what was measured, what was said later, and what was put in force.
+//! What a batch is made of: what was measured, what was said later, and what was put in force. Written here, read in `replay`.
 //!
 //! A payload starts with the number of its events. Events that are alike but for value and names share a *form* (key, limits, nominal, sigma,
 //! resolution), written before its first use and referred to by number; forms are numbered over the whole log.
@@ -6,34 +6,33 @@
 use std::collections::HashMap;
 
 use super::codec::{Damaged, Reader, Writer};
-use super::line::Line;
 use crate::limit::{Side, Tolerance};
 use crate::recalibrate::LiveLimit;
 use crate::record::{Record, Verdict};
 use crate::resolution::Resolution;
 
-const FORM: u8 = 0;
-const RECORD: u8 = 1;
-const UNREADABLE: u8 = 2;
-const JUDGE: u8 = 3;
-const WITHDRAW: u8 = 4;
-const ACKNOWLEDGE: u8 = 5;
-const APPLY: u8 = 6;
-const READ: u8 = 7;
-const RESTART: u8 = 8;
-const LEDGER: u8 = 9;
+pub(super) const FORM: u8 = 0;
+pub(super) const RECORD: u8 = 1;
+pub(super) const UNREADABLE: u8 = 2;
+pub(super) const JUDGE: u8 = 3;
+pub(super) const WITHDRAW: u8 = 4;
+pub(super) const ACKNOWLEDGE: u8 = 5;
+pub(super) const APPLY: u8 = 6;
+pub(super) const READ: u8 = 7;
+pub(super) const RESTART: u8 = 8;
+pub(super) const LEDGER: u8 = 9;
 
 /// No verdict.
-const SILENT: u8 = 0xff;
+pub(super) const SILENT: u8 = 0xff;
 
 /// What records share.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Form {
-    key: [String; 6],
-    tolerance: Tolerance,
-    nominal: Option<f64>,
-    sigma: Option<f64>,
-    resolution: Option<Resolution>,
+    pub(super) key: [String; 6],
+    pub(super) tolerance: Tolerance,
+    pub(super) nominal: Option<f64>,
+    pub(super) sigma: Option<f64>,
+    pub(super) resolution: Option<Resolution>,
 }
 
 /// How far an input has been read.
@@ -53,7 +52,7 @@ pub struct ReadMark {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Forms {
     by_content: HashMap<Vec<u8>, u64>,
-    listed: Vec<Form>,
+    pub(super) listed: Vec<Form>,
     encoded: Vec<u8>,
 }
 
@@ -218,7 +217,7 @@ impl Forms {
         Ok(forms)
     }
 
-    fn add(&mut self, input: &mut Reader<'_>) -> Result<(), Damaged> {
+    pub(super) fn add(&mut self, input: &mut Reader<'_>) -> Result<(), Damaged> {
         let form = Form::read(input)?;
         let mut out = Writer::default();
         for f in &form.key {
@@ -251,128 +250,4 @@ impl Form {
 /// How many events a payload holds; none if it is damaged.
 pub(crate) fn count_of(payload: &[u8]) -> u64 {
     Reader::new(payload).count().unwrap_or(0)
-}
-
-/// Carries out every event of a payload that was received at `received` and starts at place `first` of the stream.
-pub(crate) fn replay(line: &mut Line, payload: &[u8], first: u64, received: i64) -> Result<(), Damaged> {
-    let mut input = Reader::new(payload);
-    let count = input.count()?;
-    let mut sequence = first;
-    line.received = received;
-    while !input.is_empty() {
-        let kind = input.byte()?;
-        if kind == FORM {
-            line.forms.add(&mut input)?;
-            continue;
-        }
-        line.sequence = sequence;
-        sequence += 1;
-        match kind {
-            RECORD => record(line, &mut input)?,
-            UNREADABLE => {
-                let key = pattern(&mut input)?;
-                let verdict = verdict(&mut input)?;
-                line.recalibrator.push_unreadable(key, verdict);
-            }
-            JUDGE => {
-                let id = input.text()?;
-                let mut key = [""; 6];
-                let named = input.byte()? == 1;
-                if named {
-                    for field in &mut key {
-                        *field = input.text()?;
-                    }
-                }
-                let verdict = verdict(&mut input)?.ok_or(Damaged)?;
-                line.recalibrator.judge(id, named.then_some(key), verdict);
-            }
-            WITHDRAW => {
-                line.recalibrator.withdraw(input.small()?);
-            }
-            ACKNOWLEDGE => {
-                let key = pattern(&mut input)?.map(|f| f.map(str::to_owned));
-                line.recalibrator.acknowledge(&key);
-            }
-            APPLY => {
-                let limit = limit(line, &mut input)?;
-                line.recalibrator.apply(limit, input.real()?);
-            }
-            RESTART => {
-                let limit = limit(line, &mut input)?;
-                line.restart(limit);
-            }
-            READ => {
-                let mark = ReadMark {
-                    name: input.text()?.to_owned(),
-                    bytes: input.count()?,
-                    digest: input.fixed()?,
-                    lines: input.count()?,
-                };
-                let replaces = if input.byte()? == 1 { Some(input.fixed()?) } else { None };
-                line.mark(mark, replaces);
-            }
-            LEDGER => {
-                line.followed = Some((input.count()?, input.fixed()?));
-                // What was to be heard before stands in the ledger; what comes after it may not.
-                line.take_notices();
-                line.take_drifted();
-            }
-            _ => return Err(Damaged),
-        }
-    }
-    line.sequence = sequence;
-    if sequence == first + count { Ok(()) } else { Err(Damaged) }
-}
-
-fn record(line: &mut Line, input: &mut Reader<'_>) -> Result<(), Damaged> {
-    let form = usize::try_from(input.count()?).map_err(|_| Damaged)?;
-    let value = input.real()?;
-    let verdict = verdict(input)?;
-    let time = input.maybe_signed()?;
-    let record_id = input.text()?;
-    let names = if input.byte()? == 1 { [input.text()?, input.text()?, input.text()?] } else { [""; 3] };
-    // Taken out for the call, because the record borrows it while the line changes.
-    let forms = std::mem::take(&mut line.forms);
-    let done = forms.listed.get(form).map(|form| {
-        let Form { key, tolerance, nominal, sigma, resolution } = form;
-        let record = Record {
-            key: std::array::from_fn(|i| key[i].as_str()),
-            value,
-            tolerance: *tolerance,
-            verdict,
-            nominal: *nominal,
-            sigma: *sigma,
-            resolution: *resolution,
-            record_id,
-            defect_id: names[0],
-            board: names[1],
-            refdes: names[2],
-            time,
-            ..Record::default()
-        };
-        line.take(&record);
-    });
-    line.forms = forms;
-    done.ok_or(Damaged)
-}
-
-fn verdict(input: &mut Reader<'_>) -> Result<Option<Verdict>, Damaged> {
-    match input.byte()? {
-        SILENT => Ok(None),
-        n => Verdict::ALL.get(usize::from(n)).copied().map(Some).ok_or(Damaged),
-    }
-}
-
-fn pattern<'a>(input: &mut Reader<'a>) -> Result<[Option<&'a str>; 6], Damaged> {
-    let mut key = [None; 6];
-    for field in &mut key {
-        *field = input.maybe_text()?;
-    }
-    Ok(key)
-}
-
-fn limit(line: &Line, input: &mut Reader<'_>) -> Result<LiveLimit, Damaged> {
-    let slot = input.small()?;
-    let side = if input.byte()? == 1 { Side::Upper } else { Side::Lower };
-    line.recalibrator.limits().find(|l| l.slot == slot && l.side == side).ok_or(Damaged)
 }

@@ -10,7 +10,7 @@
 //! # Why not an embedded database
 //! A database would bring a C library and its build into a crate meant for line controllers, would keep an index over ten million names that a restart has to
 //! read row by row, where this reads a table as it stands, and its tables would still not be hash-chained. What is given up is ad-hoc queries.
-//! `aoi-bench live` times this store and `tools/peers/sqlite.py` times `SQLite` at the same job.
+//! `tools/peers/run.py live` times both at the same job; the records of it are kept with the benches.
 //!
 //! # Formats
 //! `aoi-tolerance/formats/README.md` has the bytes of the log, of snapshots, and the lines of the ledger.
@@ -19,6 +19,8 @@ pub(crate) mod codec;
 mod event;
 mod line;
 mod log;
+mod named;
+mod replay;
 mod snapshot;
 
 use std::fs::File;
@@ -36,6 +38,7 @@ use crate::record::{Record, Verdict};
 
 pub use event::ReadMark;
 pub use line::Line;
+pub use named::NamedRecord;
 
 /// How a store keeps its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -295,7 +298,7 @@ fn log_path(folder: &Path) -> PathBuf {
 /// Opens the log and carries out everything behind `from`; none if `from` is not a place of it.
 fn replayed(path: &Path, line: &mut Line, from: Position, writable: bool) -> Result<Option<Log>, Error> {
     let log = Log::open(path, from, writable, |payload, first, received| {
-        event::replay(line, payload, first, received).map_err(|_| Error::Store {
+        replay::replay(line, payload, first, received).map_err(|_| Error::Store {
             path: path.to_owned(),
             reason: format!(
                 "the batch that starts with event {first} cannot be read; it was written by another version"

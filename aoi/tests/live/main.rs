@@ -1,10 +1,12 @@
-//! `watch` and `ledger` with real processes and files: the steps of a change, crashes, full disks, torn files, tampering.
+//! `watch` and `ledger` with real processes and files: the steps of a change, audits, crashes, full disks, torn files, tampering.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audits;
 mod crashes;
 mod files;
+mod messages;
 mod steps;
 mod tampering;
 

@@ -91,18 +91,21 @@ mod linux {
     #[expect(unsafe_code, reason = "tile instructions through raw pointers")]
     pub(crate) fn multiply(block: &Block<'_>, c: &mut [f32], stride: usize) {
         assert!(is_available(), "chosen without the tiles");
-        let length = block.steps * TILE;
+        let length = block.steps * block.slices * TILE;
         let second = if block.a.len() > length { length } else { 0 };
-        // SAFETY: `Block` holds `length` numbers on each side a tile row or panel, a whole tile a step; the
-        // caller checked that the target holds 32 columns in 16 rows, or 32 where there is a second tile row. Prefetches cannot fault.
+        // SAFETY: `Block` holds `length` numbers on each side a tile row or panel, a whole tile a slice and step; the
+        // caller checked that there are one or three slices, and that the target holds 32 columns in 16 rows, or 32 where there is a second tile
+        // row. Prefetches cannot fault.
         unsafe {
             let (a, b) = (block.a.as_ptr(), block.b);
             let operands = (a, a.add(second), b[0].as_ptr(), b[1].as_ptr(), block.ahead.as_ptr());
-            if second > 0 {
-                tall(operands, block.steps, c.as_mut_ptr(), stride);
-            } else {
-                low(operands, block.steps, c.as_mut_ptr(), stride);
-            }
+            let kernel = match (block.slices, second > 0) {
+                (1, true) => tall,
+                (1, false) => low,
+                (_, true) => tall_slices,
+                (_, false) => low_slices,
+            };
+            kernel(operands, block.steps, c.as_mut_ptr(), stride);
         }
     }
 
@@ -110,9 +113,10 @@ mod linux {
 
     /// A loop over steps on four sums (two by two tiles) or two (one by two), stored at the end; the lower two sixteen rows further down.
     ///
-    /// Registers: sums in tmm0 to tmm3, rows in tmm4 and tmm5, columns in tmm6 and tmm7.
+    /// Registers: sums in tmm0 to tmm3, rows in tmm4 and tmm5, columns in tmm6 and tmm7. Loads of tiles are not fetched ahead by the processor
+    /// itself: asking for the tiles of the next step made products from the second-level cache 1.6 times as fast.
     macro_rules! tile_loop {
-        ($name:ident, [$($body:literal),* $(,)?], [$($store:literal),* $(,)?]) => {
+        ($name:ident, $slices:literal, [$($body:literal),* $(,)?], [$($store:literal),* $(,)?]) => {
             /// # Safety
             /// The tiles are configured; every operand holds `steps` steps, and the target its rows of 32 columns.
             #[expect(unsafe_code, reason = "tile instructions through raw pointers")]
@@ -121,16 +125,28 @@ mod linux {
                 unsafe {
                     asm!(
                         "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                        // One tile of the next step.
+                        ".macro fetch_tile at, offset=1024",
+                        ".irp line, 0,64,128,192,256,320,384,448,512,576,640,704,768,832,896,960",
+                        "prefetcht0 [\\at + \\offset + \\line]",
+                        ".endr",
+                        ".endm",
+                        // Half a tile of columns that come after these.
+                        ".macro fetch_ahead at, offset=0",
+                        ".irp line, 0,64,128,192,256,320,384,448",
+                        "prefetcht1 [\\at + \\offset + \\line]",
+                        ".endr",
+                        ".endm",
                         "2:",
                         $($body,)*
-                        "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]",
-                        "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
-                        "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]",
-                        "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
-                        "add {a0}, 1024", "add {a1}, 1024", "add {b0}, 1024", "add {b1}, 1024", "add {ahead}, 512",
+                        "add {a0}, {step}", "add {a1}, {step}", "add {b0}, {step}", "add {b1}, {step}",
+                        "add {ahead}, {step} / 2",
                         "dec {steps}",
                         "jnz 2b",
                         $($store,)*
+                        ".purgem fetch_tile",
+                        ".purgem fetch_ahead",
+                        step = const 1024 * $slices,
                         a0 = inout(reg) a0 => _, a1 = inout(reg) a1 => _,
                         b0 = inout(reg) b0 => _, b1 = inout(reg) b1 => _,
                         ahead = inout(reg) ahead => _,
@@ -149,15 +165,21 @@ mod linux {
 
     tile_loop!(
         tall,
+        1,
         [
             "tileloadd tmm4, [{a0} + {line}]",
             "tileloadd tmm6, [{b0} + {line}]",
+            "fetch_tile {a0}",
             "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {b0}",
             "tileloadd tmm7, [{b1} + {line}]",
             "tdpbf16ps tmm1, tmm4, tmm7",
+            "fetch_tile {b1}",
             "tileloadd tmm5, [{a1} + {line}]",
             "tdpbf16ps tmm2, tmm5, tmm6",
+            "fetch_tile {a1}",
             "tdpbf16ps tmm3, tmm5, tmm7",
+            "fetch_ahead {ahead}",
         ],
         [
             "tilestored [{c} + {stride}], tmm0",
@@ -172,14 +194,131 @@ mod linux {
 
     tile_loop!(
         low,
+        1,
         [
             "tileloadd tmm4, [{a0} + {line}]",
             "tileloadd tmm6, [{b0} + {line}]",
+            "fetch_tile {a0}",
             "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {b0}",
             "tileloadd tmm7, [{b1} + {line}]",
             "tdpbf16ps tmm1, tmm4, tmm7",
+            "fetch_tile {b1}",
+            "fetch_ahead {ahead}",
         ],
-        ["tilestored [{c} + {stride}], tmm0", "tilestored [{c} + {stride} + 64], tmm1",]
+        ["tilestored [{c} + {stride}], tmm0", "tilestored [{c} + {stride} + 64], tmm1"]
+    );
+
+    // Products of slices as `super::super::products` lists them.
+    tile_loop!(
+        tall_slices,
+        3,
+        [
+            "tileloadd tmm4, [{a0} + {line}]",
+            "tileloadd tmm6, [{b0} + {line} + 2048]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {a0}, 3072",
+            "tileloadd tmm7, [{b1} + {line} + 2048]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{a1} + {line}]",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "fetch_tile {b0}, 3072",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm6, [{b0} + {line} + 1024]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {b1}, 3072",
+            "tileloadd tmm7, [{b1} + {line} + 1024]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "fetch_tile {a1}, 3072",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm4, [{a0} + {line} + 1024]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {a0}, 4096",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{a1} + {line} + 1024]",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "fetch_tile {b0}, 4096",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm6, [{b0} + {line}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {b1}, 4096",
+            "tileloadd tmm7, [{b1} + {line}]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "fetch_tile {a1}, 4096",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm4, [{a0} + {line} + 2048]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {a0}, 5120",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{a1} + {line} + 2048]",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "fetch_tile {b0}, 5120",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm4, [{a0} + {line}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {b1}, 5120",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{a1} + {line}]",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "fetch_tile {a1}, 5120",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "fetch_ahead {ahead}",
+            "fetch_ahead {ahead}, 512",
+            "fetch_ahead {ahead}, 1024",
+        ],
+        [
+            "tilestored [{c} + {stride}], tmm0",
+            "tilestored [{c} + {stride} + 64], tmm1",
+            "mov {a0}, {stride}",
+            "shl {a0}, 4",
+            "add {c}, {a0}",
+            "tilestored [{c} + {stride}], tmm2",
+            "tilestored [{c} + {stride} + 64], tmm3",
+        ]
+    );
+
+    tile_loop!(
+        low_slices,
+        3,
+        [
+            "tileloadd tmm4, [{a0} + {line}]",
+            "tileloadd tmm6, [{b0} + {line} + 2048]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {a0}, 3072",
+            "tileloadd tmm7, [{b1} + {line} + 2048]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "fetch_tile {b0}, 3072",
+            "tileloadd tmm6, [{b0} + {line} + 1024]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {b1}, 3072",
+            "tileloadd tmm7, [{b1} + {line} + 1024]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm4, [{a0} + {line} + 1024]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {a0}, 4096",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "fetch_tile {b0}, 4096",
+            "tileloadd tmm6, [{b0} + {line}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {b1}, 4096",
+            "tileloadd tmm7, [{b1} + {line}]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm4, [{a0} + {line} + 2048]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {a0}, 5120",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "fetch_tile {b0}, 5120",
+            "tileloadd tmm4, [{a0} + {line}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "fetch_tile {b1}, 5120",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "fetch_ahead {ahead}",
+            "fetch_ahead {ahead}, 512",
+            "fetch_ahead {ahead}, 1024",
+        ],
+        ["tilestored [{c} + {stride}], tmm0", "tilestored [{c} + {stride} + 64], tmm1"]
     );
 }
 

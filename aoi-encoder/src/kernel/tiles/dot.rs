@@ -1,17 +1,18 @@
 //! Tile products without a matrix unit: pairs of bf16 on 512-bit vectors, or plain f32 arithmetic.
 //!
-//! Needs `unsafe` for the vectors, which state what the compiler cannot: the product of two bf16 pairs added to an f32. Twice the rate of f32
-//! vectors where the processor has it (`aoi-bench ceilings`: `bf16_dot`). Judged against the plain path in the tests beside this file.
+//! Needs `unsafe` for the vectors: one instruction adds the products of two bf16 pairs to f32, which the compiler cannot state, at twice the rate of
+//! f32 on AMD's processors and at half of it on Intel's (`aoi-bench ceilings`: `bf16_dot`). There, and where it is missing, each half is widened to f32. Both are judged
+//! against the plain path in the tests beside this file.
 
-use super::{Block, DEPTH, SIDE, TILE, widen};
+use super::{Block, DEPTH, SIDE, TILE, products, widen};
 use crate::kernel::Instructions;
 use crate::kernel::rows::with;
 
 /// As [`super::Session::multiply`], whose checks it relies on.
 pub(super) fn multiply(instructions: Instructions, block: &Block<'_>, c: &mut [f32], stride: usize) {
     #[cfg(target_arch = "x86_64")]
-    if instructions >= Instructions::Avx512 && is_x86_feature_detected!("avx512bf16") {
-        return vectors::multiply(block, c, stride);
+    if block.slices == 1 && instructions >= Instructions::Avx512 {
+        return vectors::multiply(vectors::pairs_are_fast(), block, c, stride);
     }
     with(
         instructions,
@@ -20,18 +21,21 @@ pub(super) fn multiply(instructions: Instructions, block: &Block<'_>, c: &mut [f
     );
 }
 
-/// The definition: for each entry the sum over steps, then pairs.
+/// The definition: for each entry the sum over steps, products of slices, then pairs.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "inlined into the function that has the instructions enabled")]
 pub(super) fn plain(block: &Block<'_>, c: &mut [f32], stride: usize) {
-    let length = block.steps * TILE;
+    let length = block.steps * block.slices * TILE;
     for (top, a) in block.a.chunks_exact(length).enumerate() {
         for (panel, b) in block.b.iter().enumerate() {
             for row in 0..SIDE {
                 let mut sums = [0.0_f32; SIDE];
-                for step in 0..block.steps {
-                    let a = &a[step * TILE + row * DEPTH..][..DEPTH];
-                    let b = &b[step * TILE..][..TILE];
+                let products = products(block.slices);
+                for at in 0..block.steps * products.len() {
+                    let (first, (left, right)) =
+                        (at / products.len() * block.slices, products[at % products.len()]);
+                    let a = &a[(first + left) * TILE + row * DEPTH..][..DEPTH];
+                    let b = &b[(first + right) * TILE..][..TILE];
                     for (a, b) in a.as_chunks::<2>().0.iter().zip(b.as_chunks::<{ 2 * SIDE }>().0) {
                         let a = a.map(widen);
                         for (sum, b) in sums.iter_mut().zip(b.as_chunks::<2>().0) {
@@ -47,61 +51,103 @@ pub(super) fn plain(block: &Block<'_>, c: &mut [f32], stride: usize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod vectors {
+pub(super) mod vectors {
     use std::arch::x86_64::{
-        __m512, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+        __cpuid, __m512, __m512bh, __m512i, _mm512_and_si512, _mm512_castsi512_ps, _mm512_dpbf16_ps,
+        _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_slli_epi32,
         _mm512_storeu_ps,
     };
     use std::mem::transmute;
+    use std::sync::OnceLock;
 
     use super::super::{Block, DEPTH, SIDE, TILE};
 
     /// Rows whose sums are in registers together.
     const ROWS: usize = 8;
 
-    #[expect(unsafe_code, reason = "calls a function compiled for AVX-512 BF16")]
-    pub(super) fn multiply(block: &Block<'_>, c: &mut [f32], stride: usize) {
+    /// Whether products of pairs are there, and faster than widening each half.
+    pub(super) fn pairs_are_fast() -> bool {
+        static FOUND: OnceLock<bool> = OnceLock::new();
+        *FOUND.get_or_init(|| {
+            let (intel, vendor) = (*b"Genu", __cpuid(0).ebx);
+            is_x86_feature_detected!("avx512bf16") && vendor.to_le_bytes() != intel
+        })
+    }
+
+    /// With products of pairs, or by widening.
+    #[expect(unsafe_code, reason = "calls functions compiled for AVX-512 and AVX-512 BF16")]
+    pub(in crate::kernel::tiles) fn multiply(pairs: bool, block: &Block<'_>, c: &mut [f32], stride: usize) {
+        assert!(!pairs || is_x86_feature_detected!("avx512bf16"), "chosen without AVX-512 BF16");
         let rows = block.a.len() / (block.steps * DEPTH);
         for top in (0..rows).step_by(ROWS) {
-            // SAFETY: the caller found the instructions; `top..top + 8` are rows of the block, whose sizes and target were checked.
-            unsafe { sums(block, top, c, stride) }
+            // SAFETY: the caller found AVX-512F, the line above BF16; `top..top + 8` are rows of the block, whose sizes and target were checked.
+            unsafe {
+                if pairs {
+                    by_pairs(block, top, c, stride);
+                } else {
+                    widened(block, top, c, stride);
+                }
+            }
         }
     }
 
-    /// # Safety
-    /// AVX-512F and AVX-512 BF16 must be there; rows `top..top + 8` must be rows of the block, and the target hold them.
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    #[expect(unsafe_code, reason = "SIMD through raw pointers")]
-    #[expect(clippy::cast_ptr_alignment, reason = "all reads through these pointers are unaligned ones")]
-    unsafe fn sums(block: &Block<'_>, top: usize, c: &mut [f32], stride: usize) {
-        let length = block.steps * TILE;
-        let first = top / SIDE * length + top % SIDE * DEPTH;
-        let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
-        // SAFETY: a tile on the left holds 16 rows of 32 numbers, read as pairs; one on the right 16 vectors of 16 pairs.
-        unsafe {
-            for step in 0..block.steps {
-                let a = block.a.as_ptr().add(first + step * TILE).cast::<i32>();
-                let b = block.b.map(|panel| panel.as_ptr().add(step * TILE).cast::<i32>());
-                for pair in 0..DEPTH / 2 {
-                    let panel: [__m512bh; 2] =
-                        b.map(|b| transmute(_mm512_loadu_si512(b.add(pair * SIDE).cast())));
-                    macro_rules! multiply_rows {
-                            ($($i:literal)*) => {$(
-                                let row: __m512bh =
-                                    transmute(_mm512_set1_epi32(a.add($i * DEPTH / 2 + pair).read_unaligned()));
+    /// A loop over steps and pairs with `$multiply(sum, pair of the row, pairs of the panel)`, for eight rows.
+    macro_rules! sums {
+        ($name:ident, $features:literal, $multiply:ident, [$($i:literal)*]) => {
+            /// # Safety
+            /// The instructions must be there; rows `top..top + 8` must be rows of the block, and the target hold them.
+            #[target_feature(enable = $features)]
+            #[expect(unsafe_code, reason = "SIMD through raw pointers")]
+            #[expect(clippy::cast_ptr_alignment, reason = "all reads through these pointers are unaligned ones")]
+            unsafe fn $name(block: &Block<'_>, top: usize, c: &mut [f32], stride: usize) {
+                let length = block.steps * TILE;
+                let first = top / SIDE * length + top % SIDE * DEPTH;
+                let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
+                // SAFETY: a tile on the left holds 16 rows of 32 numbers, read as pairs; one on the right 16 vectors of 16 pairs.
+                unsafe {
+                    for step in 0..block.steps {
+                        let a = block.a.as_ptr().add(first + step * TILE).cast::<i32>();
+                        let b = block.b.map(|panel| panel.as_ptr().add(step * TILE).cast::<i32>());
+                        for pair in 0..DEPTH / 2 {
+                            let panel: [__m512i; 2] = b.map(|b| _mm512_loadu_si512(b.add(pair * SIDE).cast()));
+                            // Written out, since a loop over rows is not always unrolled.
+                            $(
+                                let row = _mm512_set1_epi32(a.add($i * DEPTH / 2 + pair).read_unaligned());
                                 for v in 0..2 {
-                                    sums[$i][v] = _mm512_dpbf16_ps(sums[$i][v], row, panel[v]);
+                                    sums[$i][v] = $multiply(sums[$i][v], row, panel[v]);
                                 }
-                            )*};
+                            )*
                         }
-                    multiply_rows!(0 1 2 3 4 5 6 7);
+                    }
+                    for (i, row) in sums.into_iter().enumerate() {
+                        let target = c.as_mut_ptr().add((top + i) * stride);
+                        _mm512_storeu_ps(target, row[0]);
+                        _mm512_storeu_ps(target.add(SIDE), row[1]);
+                    }
                 }
             }
-            for (i, row) in sums.into_iter().enumerate() {
-                let target = c.as_mut_ptr().add((top + i) * stride);
-                _mm512_storeu_ps(target, row[0]);
-                _mm512_storeu_ps(target.add(SIDE), row[1]);
-            }
-        }
+        };
+    }
+
+    sums!(by_pairs, "avx512f,avx512bf16", add_pairs, [0 1 2 3 4 5 6 7]);
+    sums!(widened, "avx512f", add_halves, [0 1 2 3 4 5 6 7]);
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    #[inline]
+    #[expect(unsafe_code, reason = "one vector type for another")]
+    fn add_pairs(sum: __m512, row: __m512i, panel: __m512i) -> __m512 {
+        // SAFETY: all are 512 bits; any bits are bf16 numbers.
+        let (row, panel): (__m512bh, __m512bh) = unsafe { (transmute(row), transmute(panel)) };
+        _mm512_dpbf16_ps(sum, row, panel)
+    }
+
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn add_halves(sum: __m512, row: __m512i, panel: __m512i) -> __m512 {
+        // The first of a pair is its lower half; a bf16 is the upper half of its f32.
+        let first = |pair| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(pair));
+        let second = |pair| _mm512_castsi512_ps(_mm512_and_si512(pair, _mm512_set1_epi32(!0xffff)));
+        let sum = _mm512_fmadd_ps(first(row), first(panel), sum);
+        _mm512_fmadd_ps(second(row), second(panel), sum)
     }
 }

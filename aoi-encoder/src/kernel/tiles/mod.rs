@@ -1,5 +1,9 @@
 //! Products of bf16 numbers summed in f32, in tiles of 16 rows by 32 summed entries.
 //!
+//! A number is one bf16, or the sum of three *slices*, each the bf16 nearest to what the ones before leave: 8 of its bits each, so that three
+//! hold every f32 from 2^-110 up to 2^127 exactly. Of the nine products of slices the six largest are taken; the others are below 2^-26 of the product, less than
+//! f32 rounds off.
+//!
 //! Every entry of a product is one sum over the same tiles in the same order, so a row's result does not depend on other rows.
 
 mod amx;
@@ -25,6 +29,14 @@ pub(crate) const DEPTH: usize = 32;
 
 /// Numbers in a tile.
 const TILE: usize = SIDE * DEPTH;
+
+/// Slices that hold an f32.
+pub(crate) const SLICES: usize = 3;
+
+/// Which slices on the left are multiplied with which on the right, small products first, as nearly one change of operand each.
+fn products(slices: usize) -> &'static [(usize, usize)] {
+    if slices == SLICES { &[(0, 2), (0, 1), (1, 1), (1, 0), (2, 0), (0, 0)] } else { &[(0, 0)] }
+}
 
 /// Rows and columns of a block: what one call computes.
 pub(crate) const BLOCK: usize = 2 * SIDE;
@@ -74,9 +86,10 @@ impl Session {
         c: &mut [f32],
         stride: usize,
     ) {
-        let steps = a.steps();
-        assert!(steps == b.steps(), "sides of a product differ");
-        let (length, rows) = (steps * TILE, if tall { BLOCK } else { SIDE });
+        let (steps, slices) = (a.steps(), a.slices());
+        assert!((steps, slices) == (b.steps(), b.slices()), "sides of a product differ");
+        assert!(slices == 1 || slices == SLICES, "one slice or three");
+        let (length, rows) = (steps * slices * TILE, if tall { BLOCK } else { SIDE });
         let pair = [&b.tiles()[panel * length..][..length], &b.tiles()[(panel + 1) * length..][..length]];
         let quarter = ((panel + 2) * length + turn.min(4) * length / 2)
             ..((panel + 2) * length + (turn.min(4) + 1) * length / 2);
@@ -86,6 +99,7 @@ impl Session {
             // What was just read costs nothing to fetch again.
             ahead: if turn < 4 { b.tiles().get(quarter) } else { None }.unwrap_or(pair[0]),
             steps,
+            slices,
         };
         assert!(stride >= BLOCK && c.len() >= (rows - 1) * stride + BLOCK, "target too short");
         if self.instructions == Instructions::Amx {
@@ -104,7 +118,7 @@ impl Drop for Session {
     }
 }
 
-/// One or two tile rows on the left, two panels of sixteen columns on the right, `steps` tiles each.
+/// One or two tile rows on the left, two panels of sixteen columns on the right, `steps` times `slices` tiles each.
 #[derive(Debug)]
 struct Block<'a> {
     a: &'a [u16],
@@ -112,4 +126,5 @@ struct Block<'a> {
     /// What to fetch into the cache meanwhile: half as long as a panel, or longer.
     ahead: &'a [u16],
     steps: usize,
+    slices: usize,
 }

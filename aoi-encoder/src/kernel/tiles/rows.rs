@@ -1,34 +1,60 @@
-//! The left-hand side of a tile product: rows of f32 rounded to bf16.
+//! The left-hand side of a tile product: rows of f32 cut into bf16 slices.
 
-use super::{DEPTH, SIDE, TILE, round};
+use super::{BLOCK, DEPTH, SIDE, TILE, round, widen};
 use crate::kernel::{Buffer, Instructions};
 
-/// Rows in tiles \[rows / 16, steps, 16, 32\]; rows and entries that fill the last tiles up are zero or left over, and never looked at.
+/// Rows in tiles \[rows / 16, steps, slices, 16, 32\]; rows that fill the last tiles up are left over and never looked at, entries are zero.
 #[derive(Debug, Default)]
 pub(crate) struct TileRows {
     pub(super) tiles: Buffer<u16>,
     steps: usize,
+    slices: usize,
 }
 
 impl TileRows {
     /// Makes room for `rows` rows of `inner` entries.
-    pub(crate) fn resize(&mut self, rows: usize, inner: usize) {
-        self.steps = inner.div_ceil(DEPTH);
-        self.tiles.resize(rows.div_ceil(SIDE) * self.steps * TILE);
+    pub(crate) fn resize(&mut self, rows: usize, inner: usize, slices: usize) {
+        (self.steps, self.slices) = (inner.div_ceil(DEPTH), slices);
+        self.tiles.resize(rows.div_ceil(SIDE) * self.steps * slices * TILE);
     }
 
     pub(crate) fn steps(&self) -> usize {
         self.steps
     }
 
+    pub(crate) fn slices(&self) -> usize {
+        self.slices
+    }
+
     pub(crate) fn tiles(&self) -> &[u16] {
         &self.tiles
     }
 
-    /// The 32 entries of a row at a step.
-    pub(crate) fn entries(&mut self, row: usize, step: usize) -> &mut [u16; DEPTH] {
-        let start = (row / SIDE * self.steps + step) * TILE + row % SIDE * DEPTH;
-        (&mut self.tiles[start..start + DEPTH]).try_into().expect("32 entries")
+    /// Where the first slice of a row lies at a step.
+    fn start(&self, row: usize, step: usize) -> usize {
+        (row / SIDE * self.steps + step) * self.slices * TILE + row % SIDE * DEPTH
+    }
+
+    /// The 32 entries of a row at a step in one slice.
+    #[cfg(test)]
+    pub(crate) fn entries(&self, row: usize, step: usize, slice: usize) -> &[u16; DEPTH] {
+        let start = self.start(row, step) + slice * TILE;
+        (&self.tiles[start..start + DEPTH]).try_into().expect("32 entries")
+    }
+
+    /// Writes the 32 entries of a row at a step; to be inlined where the instructions are enabled.
+    ///
+    /// To the nearest, ties away from zero; a NaN may change here, but then its row's sum is NaN in f32 too.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "inlined into the function that has the instructions enabled")]
+    pub(crate) fn cut(&mut self, row: usize, step: usize, mut values: [f32; DEPTH]) {
+        let start = self.start(row, step);
+        for tile in self.tiles[start..].chunks_mut(TILE).take(self.slices) {
+            for (half, value) in tile[..DEPTH].iter_mut().zip(&mut values) {
+                *half = (value.to_bits().wrapping_add(0x8000) >> 16) as u16;
+                *value -= widen(*half);
+            }
+        }
     }
 
     /// Fills the first `n` rows from `x` \[n, inner\] at a stride, each entry times `scale`.
@@ -40,26 +66,59 @@ impl TileRows {
         inner: usize,
         scale: f32,
     ) {
-        assert!(inner.div_ceil(DEPTH) == self.steps, "rows of another length");
         for (row, x) in x.chunks(stride).take(n).enumerate() {
-            let first = row / SIDE * self.steps * TILE + row % SIDE * DEPTH;
-            let line = &mut self.tiles[first..];
+            self.fill_row(instructions, row, &x[..inner], scale);
+        }
+    }
+
+    /// Fills one row.
+    pub(crate) fn fill_row(&mut self, instructions: Instructions, row: usize, x: &[f32], scale: f32) {
+        assert!(x.len().div_ceil(DEPTH) == self.steps, "rows of another length");
+        let (first, slices) = (self.start(row, 0), self.slices);
+        let line = &mut self.tiles[first..];
+        #[cfg(target_arch = "x86_64")]
+        if matches!(instructions, Instructions::Amx) {
+            return vectors::round_row(x, scale, line, slices);
+        }
+        round_row(x, scale, line, slices);
+    }
+
+    /// Fills 32 entries of up to 32 rows from row `top` on, at one step.
+    ///
+    /// # Shapes
+    /// `x` \[n, 32\].
+    pub(crate) fn fill_block(&mut self, instructions: Instructions, (top, step): (usize, usize), x: &[f32]) {
+        assert!(top % SIDE == 0 && x.len() <= BLOCK * DEPTH, "not a block of rows");
+        let distance = self.steps * self.slices * TILE;
+        let (first, slices) = (self.start(top, step), self.slices);
+        for (upper, x) in x.chunks(SIDE * DEPTH).enumerate() {
+            let tiles = &mut self.tiles[first + upper * distance..];
             #[cfg(target_arch = "x86_64")]
             if matches!(instructions, Instructions::Amx) {
-                vectors::round_row(&x[..inner], scale, line);
+                vectors::round_tile(x, tiles, slices);
                 continue;
             }
-            round_row(&x[..inner], scale, line);
+            for (x, line) in x.chunks(DEPTH).zip(0..SIDE) {
+                round_row(x, 1.0, &mut tiles[line * DEPTH..], slices);
+            }
         }
     }
 }
 
-/// One row into its lines, rounded.
-fn round_row(x: &[f32], scale: f32, line: &mut [u16]) {
+/// One row into its lines, cut into slices: each the bf16 nearest to what the ones before leave.
+fn round_row(x: &[f32], scale: f32, line: &mut [u16], slices: usize) {
     for (step, x) in x.chunks(DEPTH).enumerate() {
-        let (target, rest) = line[step * TILE..][..DEPTH].split_at_mut(x.len());
-        target.iter_mut().zip(x).for_each(|(half, &x)| *half = round(x * scale));
-        rest.fill(0);
+        for (at, &x) in x.iter().enumerate() {
+            let mut rest = x * scale;
+            for slice in 0..slices {
+                let half = round(rest);
+                line[(step * slices + slice) * TILE + at] = half;
+                rest -= widen(half);
+            }
+        }
+        for slice in 0..slices {
+            line[(step * slices + slice) * TILE..][x.len()..DEPTH].fill(0);
+        }
     }
 }
 
@@ -70,36 +129,81 @@ fn round_row(x: &[f32], scale: f32, line: &mut [u16]) {
 #[cfg(target_arch = "x86_64")]
 mod vectors {
     use std::arch::x86_64::{
-        __m256bh, _mm512_cvtneps_pbh, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps,
+        __m256bh, __m256i, __m512, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
+        _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_slli_epi32,
+        _mm512_sub_ps,
     };
+    use std::mem::transmute;
 
-    use super::super::{DEPTH, SIDE, TILE};
+    use super::super::{DEPTH, SIDE, SLICES, TILE};
     use crate::kernel::Instructions;
 
     #[expect(unsafe_code, reason = "calls a function compiled for AVX-512 BF16")]
-    pub(super) fn round_row(x: &[f32], scale: f32, line: &mut [u16]) {
+    pub(super) fn round_row(x: &[f32], scale: f32, line: &mut [u16], slices: usize) {
         debug_assert!(Instructions::Amx.is_available());
-        assert!(line.len() >= (x.len().div_ceil(DEPTH) - 1) * TILE + DEPTH, "line too short");
-        // SAFETY: `Instructions::Amx` is chosen only where AVX-512 BF16 is there, and the line above holds every step.
-        unsafe { run(x, scale, line) }
+        assert!(slices == 1 || slices == SLICES, "one slice or three");
+        assert!(line.len() >= (x.len().div_ceil(DEPTH) * slices - 1) * TILE + DEPTH, "line too short");
+        // SAFETY: `Instructions::Amx` is chosen only where AVX-512 BF16 is there, and the line above holds every slice of every step.
+        unsafe { if slices == 1 { row::<1>(x, scale, line) } else { row::<SLICES>(x, scale, line) } }
+    }
+
+    /// Rows of 32 numbers into the lines of one tile a slice.
+    #[expect(unsafe_code, reason = "calls a function compiled for AVX-512 BF16")]
+    pub(super) fn round_tile(x: &[f32], tiles: &mut [u16], slices: usize) {
+        debug_assert!(Instructions::Amx.is_available());
+        assert!(slices == 1 || slices == SLICES, "one slice or three");
+        let rows = x.len() / DEPTH;
+        assert!(rows <= SIDE && tiles.len() >= (slices - 1) * TILE + rows * DEPTH, "tile too short");
+        // SAFETY: as above; the tiles hold so many lines in every slice.
+        unsafe { if slices == 1 { tile::<1>(x, tiles) } else { tile::<SLICES>(x, tiles) } }
     }
 
     /// # Safety
     /// AVX-512F and AVX-512 BF16 must be there; `line` must hold 32 numbers at every tile of the row.
     #[target_feature(enable = "avx512f,avx512bf16")]
     #[expect(unsafe_code, reason = "SIMD through raw pointers")]
-    unsafe fn run(x: &[f32], scale: f32, line: &mut [u16]) {
+    unsafe fn row<const N: usize>(x: &[f32], scale: f32, line: &mut [u16]) {
         let scale = _mm512_set1_ps(scale);
         for start in (0..x.len().next_multiple_of(DEPTH)).step_by(SIDE) {
             let here = x.len().saturating_sub(start).min(SIDE);
             let mask = u16::try_from((1_u32 << here) - 1).unwrap_or(u16::MAX);
-            let target = start / DEPTH * TILE + start % DEPTH;
+            let target = start / DEPTH * N * TILE + start % DEPTH;
             // SAFETY: the mask keeps the load inside the row; the caller's promise covers the store.
             unsafe {
                 let x = _mm512_maskz_loadu_ps(mask, x.as_ptr().wrapping_add(start));
-                let halves = _mm512_cvtneps_pbh(_mm512_mul_ps(x, scale));
-                line.as_mut_ptr().add(target).cast::<__m256bh>().write_unaligned(halves);
+                cut::<N>(_mm512_mul_ps(x, scale), line.as_mut_ptr().add(target));
             }
+        }
+    }
+
+    /// # Safety
+    /// AVX-512F and AVX-512 BF16 must be there; `tiles` must hold a line for every row in every slice.
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    #[expect(unsafe_code, reason = "SIMD through raw pointers")]
+    unsafe fn tile<const N: usize>(x: &[f32], tiles: &mut [u16]) {
+        for start in (0..x.len()).step_by(SIDE) {
+            // SAFETY: whole rows of 32 numbers, so sixteen from `start` on are inside; the caller's promise covers the store.
+            unsafe { cut::<N>(_mm512_loadu_ps(x.as_ptr().add(start)), tiles.as_mut_ptr().add(start)) }
+        }
+    }
+
+    /// Sixteen numbers to the same place in every slice.
+    ///
+    /// # Safety
+    /// AVX-512F and AVX-512 BF16 must be there; sixteen numbers fit at `target` in every slice, a tile apart.
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    #[inline]
+    #[expect(unsafe_code, reason = "SIMD through raw pointers")]
+    unsafe fn cut<const N: usize>(mut rest: __m512, target: *mut u16) {
+        for slice in 0..N {
+            let halves: __m256bh = _mm512_cvtneps_pbh(rest);
+            // SAFETY: the caller's promise; both types are sixteen 16-bit numbers.
+            let bits = unsafe {
+                target.add(slice * TILE).cast::<__m256bh>().write_unaligned(halves);
+                transmute::<__m256bh, __m256i>(halves)
+            };
+            let widened = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)));
+            rest = _mm512_sub_ps(rest, widened);
         }
     }
 }

@@ -9,12 +9,17 @@ fn available() -> impl Iterator<Item = Instructions> {
     Instructions::ALL.into_iter().filter(|i| i.is_available())
 }
 
-/// `a` \[m, k\] times the transpose of `b` \[n, k\], by blocks.
-fn product(instructions: Instructions, (m, n, k): (usize, usize, usize), a: &[f32], b: &[f32]) -> Vec<f32> {
+/// `a` \[m, k\] times the transpose of `b` \[n, k\], by blocks, in so many slices.
+fn product(
+    (instructions, slices): (Instructions, usize),
+    (m, n, k): (usize, usize, usize),
+    a: &[f32],
+    b: &[f32],
+) -> Vec<f32> {
     let mut rows = TileRows::default();
-    rows.resize(m, k);
+    rows.resize(m, k, slices);
     rows.fill(instructions, m, (a, k), k, 1.0);
-    let columns = TileColumns::of_weight(b, k, &[]);
+    let columns = TileColumns::of_weight(b, k, &[], slices);
     let width = columns.columns();
     let mut c = vec![7.0; m.next_multiple_of(BLOCK) * width];
     let session = Session::new(instructions);
@@ -34,18 +39,41 @@ fn products_of_small_integers_are_exact_at_every_size() {
         for (m, n) in
             [(1, 1), (15, 16), (16, 17), (17, 31), (32, 32), (33, 33), (48, 64), (50, 70), (200, 40)]
         {
-            for k in [1, 2, 31, 32, 33, 64, 100] {
+            for (k, slices) in [1, 2, 31, 32, 33, 64, 100].into_iter().flat_map(|k| [(k, 1), (k, SLICES)]) {
                 let (a, b) = (lattice_f32(m * k, 1), lattice_f32(n * k, 2));
                 let exact: Vec<f32> = (0..m * n)
                     .map(|at| (0..k).map(|l| a[at / n * k + l] * b[at % n * k + l]).sum())
                     .collect();
-                let got = product(instructions, (m, n, k), &a, &b);
-                assert_eq!(got, exact, "{instructions:?} {m} x {n} x {k}");
+                let got = product((instructions, slices), (m, n, k), &a, &b);
+                assert_eq!(got, exact, "{instructions:?} {m} x {n} x {k} in {slices}");
                 checked += 1;
             }
         }
     }
-    assert!(checked >= 9 * 7);
+    assert!(checked >= 9 * 14);
+}
+
+/// Numbers with bits in every slice: i + j 2^-9 + l 2^-18 for small i, j, l of one sign.
+fn in_three_parts(n: usize, seed: u64) -> Vec<f32> {
+    let part =
+        |salt, unit: i32| lattice_f32(n, seed + salt).into_iter().map(move |v| v.abs() * 2.0_f32.powi(unit));
+    part(0, 0).zip(part(1, -9)).zip(part(2, -18)).map(|((a, b), c)| a + b + c).collect()
+}
+
+#[test]
+fn every_product_of_slices_that_is_taken_counts_once() {
+    // One summed entry: the six products are exact, and so is their sum in f64; f32 rounds it five times.
+    let (m, n) = (40, 33);
+    let (a, b) = (in_three_parts(m, 1), in_three_parts(n, 11));
+    assert!(a.iter().any(|v| (v * 512.0).fract() != 0.0), "the last slice holds something");
+    for instructions in available() {
+        let got = product((instructions, SLICES), (m, n, 1), &a, &b);
+        for (at, got) in got.iter().enumerate() {
+            let exact = f64::from(a[at / n]) * f64::from(b[at % n]);
+            let off = (f64::from(*got) - exact).abs();
+            assert!(off <= exact.abs() * 5.0 * 2.0_f64.powi(-24), "{instructions:?} {at}: {got} for {exact}");
+        }
+    }
 }
 
 #[test]
@@ -53,34 +81,94 @@ fn every_path_gives_the_sum_of_rounded_products() {
     let (m, n, k) = (32, 32, 70);
     let mut seeded = Seeded::new(3);
     let (a, b) = (seeded.normals_f32(m * k), seeded.normals_f32(n * k));
-    let rounded = |v: &[f32], at: usize| f64::from(widen(round(v[at])));
-    let exact: Vec<f64> = (0..m * n)
-        .map(|i| (0..k).map(|l| rounded(&a, i / n * k + l) * rounded(&b, i % n * k + l)).sum())
-        .collect();
+    let exact = |number: &dyn Fn(f32) -> f64| -> Vec<f64> {
+        (0..m * n)
+            .map(|i| (0..k).map(|l| number(a[i / n * k + l]) * number(b[i % n * k + l])).sum())
+            .collect()
+    };
+    let (rounded, whole) = (exact(&|v| f64::from(widen(round(v)))), exact(&|v| f64::from(v)));
     for instructions in available() {
-        // 70 sums, each rounded at 2^-24 of something below 32.
-        assert_all_close(&product(instructions, (m, n, k), &a, &b), &exact, 70.0 * 32.0 * 6e-8, 0.0);
+        // 70 sums, each rounded at 2^-24 of something below 32; in slices 6 x 70, most of them of small products.
+        let bound = 70.0 * 32.0 * 6e-8;
+        assert_all_close(&product((instructions, 1), (m, n, k), &a, &b), &rounded, bound, 0.0);
+        assert_all_close(&product((instructions, SLICES), (m, n, k), &a, &b), &whole, bound / 10.0, 0.0);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn pairs_and_widened_halves_give_the_plain_sums() {
+    let (rows, steps) = (32, 3);
+    let mut seeded = Seeded::new(4);
+    let mut halves = |n: usize| -> Vec<u16> { seeded.normals_f32(n).into_iter().map(round).collect() };
+    let (a, b, c) = (halves(rows * steps * DEPTH), halves(steps * TILE), halves(steps * TILE));
+    let block = Block { a: &a, b: [&b, &c], ahead: &[], steps, slices: 1 };
+    let mut exact = vec![0.0; rows * BLOCK];
+    dot::plain(&block, &mut exact, BLOCK);
+    let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
+    for pairs in [false, true] {
+        if Instructions::Avx512.is_available() && (!pairs || is_x86_feature_detected!("avx512bf16")) {
+            let mut got = vec![0.0; rows * BLOCK];
+            dot::vectors::multiply(pairs, &block, &mut got, BLOCK);
+            // 96 sums on each side, each rounded at 2^-24 of something below 32.
+            assert_all_close(&got, &exact, 2.0 * 96.0 * 32.0 * 6e-8, 0.0);
+        }
     }
 }
 
 #[test]
-fn rows_are_rounded_alike_on_every_path() {
-    for inner in [1, 15, 16, 17, 31, 32, 33, 75] {
+fn rows_are_cut_alike_on_every_path_and_three_slices_are_the_number() {
+    for (inner, slices) in [1, 15, 16, 17, 31, 32, 33, 75].into_iter().flat_map(|k| [(k, 1), (k, SLICES)]) {
         let x: Vec<f32> = Seeded::new(5).normals_f32(3 * inner).iter().map(|v| v * 1e3).collect();
-        let filled = |instructions| {
+        let filled = |instructions, scale| {
             let mut rows = TileRows::default();
-            rows.resize(3, inner);
+            rows.resize(3, inner, slices);
             // A longer row before, so that what fills the last tile up must be written.
             rows.tiles.fill(7);
-            rows.fill(instructions, 3, (&x, inner), inner, 0.3);
-            let steps = rows.steps();
-            (0..3 * steps).map(|at| *rows.entries(at / steps, at % steps)).collect::<Vec<_>>()
+            rows.fill(instructions, 3, (&x, inner), inner, scale);
+            let entries = |row, step| move |slice| (row, step, slice);
+            let all = (0..3).flat_map(|row| (0..inner.div_ceil(DEPTH)).map(move |step| (row, step)));
+            all.flat_map(|(row, step)| (0..slices).map(entries(row, step)))
+                .map(|(row, step, slice)| *rows.entries(row, step, slice))
+                .collect::<Vec<_>>()
         };
-        let plain = filled(Instructions::Portable);
+        let plain = filled(Instructions::Portable, 0.3);
         assert!(plain.iter().flatten().any(|&v| v != 0));
         assert_eq!(plain.iter().flatten().filter(|v| **v == 7).count(), 0, "{inner}");
         for instructions in available() {
-            assert!(filled(instructions) == plain, "{instructions:?} {inner}");
+            assert!(filled(instructions, 0.3) == plain, "{instructions:?} {inner}");
+            let whole = filled(instructions, 1.0);
+            for (at, &x) in x.iter().enumerate().filter(|_| slices == SLICES) {
+                let (row, k) = (at / inner, at % inner);
+                let first = (row * inner.div_ceil(DEPTH) + k / DEPTH) * slices;
+                let parts: f32 = (0..slices).rev().map(|s| widen(whole[first + s][k % DEPTH])).sum();
+                assert_eq!(parts, x, "{instructions:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_is_cut_like_its_rows() {
+    for (rows, slices) in [1, 15, 16, 17, 32].into_iter().flat_map(|n| [(n, 1), (n, SLICES)]) {
+        let x = Seeded::new(8).normals_f32(rows * DEPTH);
+        for instructions in available() {
+            let filled = |by_block: bool| {
+                let mut out = TileRows::default();
+                out.resize(48, 3 * DEPTH, slices);
+                if by_block {
+                    out.fill_block(instructions, (16, 1), &x);
+                } else {
+                    for (row, x) in x.chunks(DEPTH).enumerate() {
+                        let wide = [&[0.0; DEPTH], x, &[0.0; DEPTH]].concat();
+                        out.fill_row(instructions, 16 + row, &wide, 1.0);
+                    }
+                }
+                out.tiles().to_vec()
+            };
+            let by_block = filled(true);
+            assert!(by_block.iter().any(|v| *v != 0));
+            assert!(by_block == filled(false), "{instructions:?} {rows}");
         }
     }
 }
@@ -88,20 +176,20 @@ fn rows_are_rounded_alike_on_every_path() {
 #[test]
 fn keys_become_columns_and_values_become_pairs() {
     let (n, width) = (45, 40);
-    let x = lattice_f32(n * width, 6);
-    for instructions in available() {
+    let x = Seeded::new(6).normals_f32(n * width);
+    for (instructions, slices) in available().flat_map(|i| [(i, 1), (i, SLICES)]) {
         let mut rows = TileRows::default();
-        rows.resize(n, width);
+        rows.resize(n, width, slices);
         rows.fill(instructions, n, (&x, width), width, 1.0);
         let (mut keys, mut values) = (TileColumns::default(), TileColumns::default());
-        keys.resize(n, width);
+        keys.resize(n, width, slices);
         keys.transpose(instructions, &rows);
-        let expected = TileColumns::of_weight(&x, width, &[]);
+        let expected = TileColumns::of_weight(&x, width, &[], slices);
         assert!(keys.tiles() == expected.tiles(), "{instructions:?}");
-        values.resize(width, n);
+        values.resize(width, n, slices);
         values.interleave(instructions, (&x, width), (n, width));
         let turned: Vec<f32> = (0..width * n).map(|at| x[at % n * width + at / n]).collect();
-        let expected = TileColumns::of_weight(&turned, n, &[]);
+        let expected = TileColumns::of_weight(&turned, n, &[], slices);
         assert!(values.tiles() == expected.tiles(), "{instructions:?}");
     }
 }
@@ -126,10 +214,10 @@ fn rounding_is_to_the_nearest_even_and_keeps_what_is_not_finite() {
 
 #[test]
 fn not_a_number_reaches_the_product() {
-    for instructions in available() {
+    for (instructions, slices) in available().flat_map(|i| [(i, 1), (i, SLICES)]) {
         let mut a = vec![1.0; 16 * 40];
         a[3 * 40 + 2] = f32::NAN;
-        let c = product(instructions, (16, 16, 40), &a, &vec![1.0; 16 * 40]);
+        let c = product((instructions, slices), (16, 16, 40), &a, &vec![1.0; 16 * 40]);
         for (i, row) in c.chunks(16).enumerate() {
             assert!(row.iter().all(|v| v.is_nan() == (i == 3)), "{instructions:?} row {i}");
         }
@@ -140,8 +228,8 @@ fn not_a_number_reaches_the_product() {
 #[should_panic(expected = "sides of a product differ")]
 fn sides_of_other_lengths_are_caught_before_the_tiles() {
     let mut rows = TileRows::default();
-    rows.resize(16, 64);
-    let columns = TileColumns::of_weight(&[1.0; 32], 32, &[]);
+    rows.resize(16, 64, 1);
+    let columns = TileColumns::of_weight(&[1.0; 32], 32, &[], 1);
     Session::new(Instructions::best()).multiply((&rows, 0, false), (&columns, 0, 0), &mut [0.0; 2000], 32);
 }
 
@@ -149,7 +237,7 @@ fn sides_of_other_lengths_are_caught_before_the_tiles() {
 #[should_panic(expected = "target too short")]
 fn a_target_that_is_too_short_is_caught_before_the_tiles() {
     let mut rows = TileRows::default();
-    rows.resize(32, 32);
-    let columns = TileColumns::of_weight(&[1.0; 32], 32, &[]);
+    rows.resize(32, 32, 1);
+    let columns = TileColumns::of_weight(&[1.0; 32], 32, &[], 1);
     Session::new(Instructions::best()).multiply((&rows, 0, true), (&columns, 0, 0), &mut [0.0; 1023], 32);
 }

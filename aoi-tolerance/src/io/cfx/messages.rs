@@ -1,6 +1,7 @@
 //! A stream of JSON cut into messages: one object, objects line by line, or an array of them, with or without a byte order mark.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use memchr::{memchr_iter, memchr2};
 
@@ -44,11 +45,9 @@ impl Messages {
                 return Ok(Some(self.block(bytes)));
             }
         }
-        let whole = ranges(&bytes).last().map_or(0, |last| last.end);
-        if let Some(open) = bytes[whole..].iter().position(|b| !is_between(*b)) {
-            let line = self.line + memchr_iter(b'\n', &bytes[..whole + open]).count() as u64;
-            let reason = "the message that starts here is never closed: expected }, got the end of the file";
-            return Err(Error::Row { path: self.input.path().to_owned(), line, reason: reason.into() });
+        if let Some(open) = unclosed(&bytes) {
+            let line = self.line + memchr_iter(b'\n', &bytes[..open]).count() as u64;
+            return Err(never_closed(self.input.path().to_owned(), line));
         }
         Ok((!bytes.is_empty()).then(|| self.block(bytes)))
     }
@@ -76,6 +75,25 @@ pub(crate) fn ranges(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
         at = end;
         Some(range)
     })
+}
+
+/// Whether a text starts as messages do, after white space and a byte order mark.
+pub(crate) fn start(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes);
+    let first = text.iter().find(|b| !b.is_ascii_whitespace());
+    matches!(first, Some(b'{' | b'['))
+}
+
+/// Where a message starts behind the whole ones.
+pub(crate) fn unclosed(bytes: &[u8]) -> Option<usize> {
+    let whole = ranges(bytes).last().map_or(0, |last| last.end);
+    bytes[whole..].iter().position(|b| !is_between(*b)).map(|open| whole + open)
+}
+
+/// The error of an input that ends inside a message.
+pub(crate) fn never_closed(path: PathBuf, line: u64) -> Error {
+    let reason = "the message that starts here is never closed: expected }, got the end of the file";
+    Error::Row { path, line, reason: reason.into() }
 }
 
 /// Bytes that may stand between messages: white space, the marks of an array, a byte order mark.

@@ -25,6 +25,9 @@ pub(crate) enum Command {
     Validate(Box<validate::Arguments>),
     /// Take in records as they come and keep proposals, status page and report current.
     Watch(Box<live::watch::Arguments>),
+    /// Draw released values for review, and say what the review proves about escapes.
+    #[command(subcommand)]
+    Audit(live::audit::Command),
     /// Propose, approve, apply, revert and look up changes of limits.
     #[command(subcommand)]
     Ledger(live::ledger::Command),
@@ -38,6 +41,7 @@ pub(crate) fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Watch(arguments) => live::watch::run(&arguments),
+        Command::Audit(command) => live::audit::run(&command),
         Command::Ledger(command) => live::ledger::run(&command),
     }
 }

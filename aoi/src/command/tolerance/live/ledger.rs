@@ -29,13 +29,13 @@ pub(crate) enum Command {
 
 /// Who and why.
 #[derive(Args)]
-struct Signature {
+pub(crate) struct Signature {
     /// Who does it
     #[arg(long, value_name = "NAME")]
-    who: String,
+    pub(crate) who: String,
     /// Why, in a sentence
     #[arg(long, value_name = "TEXT")]
-    why: String,
+    pub(crate) why: String,
 }
 
 #[derive(Args)]
@@ -186,7 +186,7 @@ fn step(arguments: &NumberedArguments, act: impl Fn(u64) -> Act, again: bool) ->
 }
 
 /// Opens a ledger that must be there.
-fn open(folder: &Path) -> Result<Ledger, Failure> {
+pub(crate) fn open(folder: &Path) -> Result<Ledger, Failure> {
     if !folder.join("ledger.jsonl").exists() {
         return Err(Failure::Other(format!("{}: there is no ledger here", folder.display())));
     }

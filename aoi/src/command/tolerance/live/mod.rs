@@ -1,5 +1,6 @@
-//! What `watch` and `ledger` share: how the stream is kept, how limits may move, who signs.
+//! What `watch`, `audit` and `ledger` share: how the stream is kept, how limits may move, who signs.
 
+pub(crate) mod audit;
 pub(crate) mod ledger;
 mod log;
 mod sources;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::command::outcome::Failure;
 
 /// Endings of files that are taken for records.
-const ENDINGS: [&str; 4] = ["csv", "txt", "gz", "zst"];
+const ENDINGS: [&str; 7] = ["csv", "txt", "json", "jsonl", "ndjson", "gz", "zst"];
 
 /// A place to look for records.
 pub(crate) struct Source {

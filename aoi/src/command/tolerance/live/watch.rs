@@ -32,7 +32,8 @@ use crate::command::tolerance::optimise::REPORT_CHARTS;
     aoi tolerance watch --ledger line4/ records.csv --once     # what is there now, and end\n  \
     exporter | aoi tolerance watch --ledger line4/ -\n\n\
     Every record is on the disk before it is acknowledged, and none is counted twice: a file is known by its content, a record by its\n\
-    record_id. A line without its end waits until it has one. DIR/status.html and DIR/report.html are kept current.")]
+    record_id. A line or message without its end waits until it has one. Rows of CSV and IPC-CFX messages (.json, .jsonl, .ndjson) are told apart\n\
+    by their first byte. DIR/status.html and DIR/report.html are kept current.")]
 pub(crate) struct Arguments {
     /// A file, a folder that files are dropped into, or `-` for standard input
     #[arg(value_name = "RECORDS")]
@@ -157,7 +158,12 @@ impl Watch<'_> {
         let followed = match follower.read(file, &mut self.store, &mut self.rejects, &|| live.nanoseconds()) {
             Err(Error::Cancelled) => Followed::default(),
             // One bad file in a folder does not stop the others.
-            Err(error @ (Error::Header { .. } | Error::Read { .. })) if self.arguments.records.is_dir() => {
+            Err(
+                error @ (Error::Header { .. }
+                | Error::Read { .. }
+                | Error::Row { .. }
+                | Error::UnclosedQuote { .. }),
+            ) if self.arguments.records.is_dir() => {
                 eprintln!("warning: {error}");
                 Followed::default()
             }
@@ -165,7 +171,7 @@ impl Watch<'_> {
         };
         if followed.unfinished > 0 && (self.arguments.once || file == Path::new("-")) {
             eprintln!(
-                "warning: {}: the last line has no end and was left unread; end it with a line break",
+                "warning: {}: the last line or message has no end and was left unread; end a line with a line break",
                 file.display()
             );
         }
