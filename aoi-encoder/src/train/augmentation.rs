@@ -59,6 +59,13 @@ impl Augmentation {
         }
     }
 
+    /// No variation in the same size: for pictures that are held out. With a zoom, a crop enlarged by the middle of its range, at a place that the
+    /// chance decides.
+    pub(crate) fn still(&self) -> Self {
+        let middle = |(low, high): (f64, f64)| (low * high).sqrt();
+        Self { zoom: self.zoom.map(|zoom| (middle(zoom), middle(zoom))), ..Self::none() }
+    }
+
     /// # Errors
     /// [`Error::Config`] for the first field out of its range.
     pub(crate) fn check(&self) -> Result<()> {
@@ -263,6 +270,11 @@ mod tests {
         let image = crop((2.0, 2.0), 1);
         let step = (image[[0, 3, 4]] - image[[0, 3, 3]]) * 600.0;
         assert!((step - 0.5).abs() < 1e-3, "{step}");
+        // Held-out pictures are seen in the size of the training crops.
+        let all = Augmentation { zoom: Some((0.5, 2.0)), ..Augmentation::default() };
+        let image = all.still().apply(&picture, (8, 8), &mut chance(2)).unwrap();
+        assert_eq!(image, crop((1.0, 1.0), 2));
+        assert_eq!(Augmentation::default().still(), Augmentation::none());
         let too_large = Augmentation { zoom: Some((0.1, 2.0)), ..Augmentation::none() };
         assert!(too_large.check().is_err());
     }

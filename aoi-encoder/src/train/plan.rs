@@ -85,11 +85,12 @@ impl Plan {
         Ok(image)
     }
 
-    /// A held-out picture as it is, and its mask, the same in every validation.
+    /// A held-out picture, not varied, and its mask, the same in every validation.
     pub(super) fn held_out(&self, place: usize) -> Result<(Array3<f32>, Mask)> {
         let (seed, place_key) = (self.config.seed, [u64::MAX, place as u64]);
-        let mut unused = Chance::new(seed, Purpose::Augmentation, place_key);
-        let image = self.image(self.pictures.held_out[place], &Augmentation::none(), &mut unused)?;
+        let mut chance = Chance::new(seed, Purpose::Augmentation, place_key);
+        let image =
+            self.image(self.pictures.held_out[place], &self.config.augmentation.still(), &mut chance)?;
         let mask = Mask::draw(self.mae.config().grid.len(), self.config.masking.ratio, seed, place_key)?;
         Ok((image, mask))
     }
