@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Tuning;
-use crate::train::Augmentation;
+use crate::train::{Augmentation, text};
 use crate::{Error, Result};
 
 /// A fine-tuning run; every field has a default, and unknown fields are refused.
@@ -153,11 +153,7 @@ impl FinetuneConfig {
     /// # Errors
     /// [`Error::Format`] says line and field.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        toml::from_str(text).map_err(|e| Error::Format {
-            path: path.to_owned(),
-            expected: "a fine-tuning configuration",
-            found: e.to_string().trim_end().to_owned(),
-        })
+        text::parse(text, path, "a fine-tuning configuration")
     }
 
     /// The configuration as TOML.
@@ -165,7 +161,7 @@ impl FinetuneConfig {
     /// # Errors
     /// [`Error::Config`] for a number that TOML cannot hold: integers end at 2^63 - 1.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).map_err(|e| Error::config("configuration", "numbers that TOML can hold", &e))
+        text::write(self)
     }
 
     /// Checks what does not depend on the pictures.
@@ -181,11 +177,7 @@ impl FinetuneConfig {
             ("run.checkpoint_steps", checkpoint_steps),
             ("run.validate_epochs", validate_epochs),
         ];
-        for (what, count) in counts {
-            if !(1..=1 << 32).contains(&count) {
-                return Err(Error::config(what, "1 to 4294967296", &count));
-            }
-        }
+        text::check_counts(self.seed, &counts)?;
         let StepSection { layer_decay, clip, .. } = self.optimiser;
         for (what, value, fits, range) in [
             ("held_out", self.held_out, (0.0..=0.9).contains(&self.held_out), "0 to 0.9"),

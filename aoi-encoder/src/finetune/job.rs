@@ -82,7 +82,7 @@ pub fn finetune(
     } else {
         None
     };
-    let plan = Plan::new(job, stored)?;
+    let plan = Plan::new(job, stored.as_ref())?;
     std::fs::create_dir_all(&job.run).map_err(Error::io(&job.run))?;
     let mut run = Run::start(&plan, job, started)?;
     let course = Course {

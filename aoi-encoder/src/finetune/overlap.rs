@@ -34,7 +34,7 @@ mod tests {
             (mask([0, 0, 1, 1, 0, 0]), mask([1, 1, 1, 1, 0, 0])),
         ];
         // First class 1 of 4, second 3 of 3, third nowhere.
-        assert_eq!(mean_iou(pairs.iter().map(|(m, t)| (m, t)), 3), Some((0.25 + 1.0) / 2.0));
+        assert_eq!(mean_iou(pairs.iter().map(|(m, t)| (m, t)), 3), Some(0.625));
         assert_eq!(mean_iou(std::iter::empty(), 3), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
 use crate::images::{self, Normalisation};
 use crate::optimise::Schedule;
-use crate::train::Augmentation;
+use crate::train::{Augmentation, text};
 use crate::{Config, Error, Params, Result, Table};
 
 /// What stays the same during a run.
@@ -41,8 +41,8 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// As [`super::finetune`].
-    pub(super) fn new(job: &FinetuneJob<'a>, stored: Option<FinetuneConfig>) -> Result<Self> {
-        let given = job.config.clone().or_else(|| stored.clone()).unwrap_or_default();
+    pub(super) fn new(job: &FinetuneJob<'a>, stored: Option<&FinetuneConfig>) -> Result<Self> {
+        let given = job.config.clone().or_else(|| stored.cloned()).unwrap_or_default();
         given.check()?;
         let weights = job.weights;
         let (encoder, d) = (&weights.config, weights.config.width);
@@ -73,15 +73,7 @@ impl<'a> Plan<'a> {
         let warm_up = options.warm_up_epochs.saturating_mul(steps_per_epoch).min(steps / 2);
         let schedule = Schedule { peak: options.rate, last: options.last_rate, warm_up, steps };
         schedule.check()?;
-        if let Some(stored) = stored.filter(|s| *s != config) {
-            let (old, new) = (stored.to_toml()?, config.to_toml()?);
-            let differing: Vec<&str> = new.lines().filter(|line| !old.lines().any(|l| l == *line)).collect();
-            return Err(Error::Format {
-                path: job.run.join("config.toml"),
-                expected: "the configuration that the run was started with",
-                found: format!("another one: {}", differing.join("; ")),
-            });
-        }
+        text::check_same(&job.run.join("config.toml"), stored, &config)?;
         Ok(Self {
             examples: job.examples,
             classes: job.classes,

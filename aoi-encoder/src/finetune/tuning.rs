@@ -124,10 +124,11 @@ impl Trained {
         for (place, tensor) in self.table.tensors().iter().enumerate() {
             let mut chance = Chance::new(seed, Purpose::Head, [place as u64, 0]);
             let values = trained.get_mut(&tensor.name);
-            if tensor.name.ends_with(".down") {
-                values.iter_mut().for_each(|v| *v = chance.between(-bound, bound) as f32);
+            let part = tensor.name.rsplit('.').next();
+            if part == Some("down") {
+                values.fill_with(|| chance.between(-bound, bound) as f32);
             } else if tensor.name == "head.weight" {
-                values.iter_mut().for_each(|v| *v = (0.01 * chance.normal()) as f32);
+                values.fill_with(|| (0.01 * chance.normal()) as f32);
             } else if tensor.name == "head.bias" {
                 values.iter_mut().zip(odds).for_each(|(v, odds)| *v = odds.ln() as f32);
             }

@@ -59,6 +59,13 @@ impl Augmentation {
         }
     }
 
+    /// No variation in the same size: for pictures that are held out. With a zoom, a crop enlarged by the middle of its range, at a place that the
+    /// chance decides.
+    pub(crate) fn still(&self) -> Self {
+        let middle = |(low, high): (f64, f64)| (low * high).sqrt();
+        Self { zoom: self.zoom.map(|zoom| (middle(zoom), middle(zoom))), ..Self::none() }
+    }
+
     /// # Errors
     /// [`Error::Config`] for the first field out of its range.
     pub(crate) fn check(&self) -> Result<()> {
@@ -117,7 +124,7 @@ impl Augmentation {
         (height, width): (usize, usize),
         chance: &mut Chance,
     ) -> Result<Array3<f32>> {
-        let mut image = self.cut(picture, (height, width), chance)?;
+        let mut image = cut(self, picture, (height, width), chance)?;
         if self.flips {
             for axis in [1, 2] {
                 if chance.happens(0.5) {
@@ -160,43 +167,46 @@ impl Augmentation {
         }
         image.mapv_inplace(|v| v.clamp(0.0, 1.0));
     }
+}
 
-    /// A part of the picture at a random place, as far as it fits: enlarged by the zoom along each side, or of random area and of 3/4 to 4/3 of
-    /// the training shape; the largest middle part where the whole area is asked for.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "sides are clamped to the picture"
-    )]
-    fn cut(
-        &self,
-        picture: &ArrayRef3<f32>,
-        (height, width): (usize, usize),
-        chance: &mut Chance,
-    ) -> Result<Array3<f32>> {
-        let (_, rows, columns) = picture.dim();
-        let shape = height as f64 / width as f64;
-        let varied = self.scale.0 < 1.0 || self.zoom.is_some();
-        let mut log = |low: f64, high: f64| chance.between(low.ln(), high.ln()).exp();
-        let (tall, wide) = if let Some((low, high)) = self.zoom {
-            (height as f64 / log(low, high), width as f64 / log(low, high))
+/// A part of the picture at a random place, as far as it fits: enlarged by the zoom along each side, or of random area and of 3/4 to 4/3 of
+/// the training shape; the largest middle part where the whole area is asked for.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "sides are clamped to the picture"
+)]
+fn cut(
+    augmentation: &Augmentation,
+    picture: &ArrayRef3<f32>,
+    (height, width): (usize, usize),
+    chance: &mut Chance,
+) -> Result<Array3<f32>> {
+    let (_, rows, columns) = picture.dim();
+    let shape = height as f64 / width as f64;
+    let varied = augmentation.scale.0 < 1.0 || augmentation.zoom.is_some();
+    let mut log = |low: f64, high: f64| chance.between(low.ln(), high.ln()).exp();
+    let (tall, wide) = if let Some((low, high)) = augmentation.zoom {
+        (height as f64 / log(low, high), width as f64 / log(low, high))
+    } else {
+        let (area, ratio) = if varied {
+            let stretch = log(0.75, 4.0 / 3.0);
+            (
+                (rows * columns) as f64 * chance.between(augmentation.scale.0, augmentation.scale.1),
+                shape * stretch,
+            )
         } else {
-            let (area, ratio) = if varied {
-                let stretch = log(0.75, 4.0 / 3.0);
-                ((rows * columns) as f64 * chance.between(self.scale.0, self.scale.1), shape * stretch)
-            } else {
-                (f64::INFINITY, shape)
-            };
-            // Of this ratio (height over width), the wanted area or the largest that fits.
-            let tall = (area * ratio).sqrt().min(rows as f64).min(columns as f64 * ratio);
-            (tall, tall / ratio)
+            (f64::INFINITY, shape)
         };
-        let side = |v: f64, most: usize| (v.round() as usize).clamp(1, most);
-        let (tall, wide) = (side(tall, rows), side(wide, columns));
-        let place = |most: usize, chance: &mut Chance| if varied { chance.below(most + 1) } else { most / 2 };
-        let (top, left) = (place(rows - tall, chance), place(columns - wide, chance));
-        images::resize(&picture.slice(s![.., top..top + tall, left..left + wide]), height, width)
-    }
+        // Of this ratio (height over width), the wanted area or the largest that fits.
+        let tall = (area * ratio).sqrt().min(rows as f64).min(columns as f64 * ratio);
+        (tall, tall / ratio)
+    };
+    let side = |v: f64, most: usize| (v.round() as usize).clamp(1, most);
+    let (tall, wide) = (side(tall, rows), side(wide, columns));
+    let place = |most: usize, chance: &mut Chance| if varied { chance.below(most + 1) } else { most / 2 };
+    let (top, left) = (place(rows - tall, chance), place(columns - wide, chance));
+    images::resize(&picture.slice(s![.., top..top + tall, left..left + wide]), height, width)
 }
 
 /// A Gaussian blur of `sigma` pixels; borders are repeated.
@@ -260,6 +270,11 @@ mod tests {
         let image = crop((2.0, 2.0), 1);
         let step = (image[[0, 3, 4]] - image[[0, 3, 3]]) * 600.0;
         assert!((step - 0.5).abs() < 1e-3, "{step}");
+        // Held-out pictures are seen in the size of the training crops.
+        let all = Augmentation { zoom: Some((0.5, 2.0)), ..Augmentation::default() };
+        let image = all.still().apply(&picture, (8, 8), &mut chance(2)).unwrap();
+        assert_eq!(image, crop((1.0, 1.0), 2));
+        assert_eq!(Augmentation::default().still(), Augmentation::none());
         let too_large = Augmentation { zoom: Some((0.1, 2.0)), ..Augmentation::none() };
         assert!(too_large.check().is_err());
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Augmentation;
+use super::{Augmentation, text};
 use crate::config::{PrefixPositions, Resampling};
 use crate::mae::Decoder;
 use crate::{Config, Error, Grid, Positions, Result};
@@ -247,11 +247,7 @@ impl PretrainConfig {
     /// # Errors
     /// [`Error::Format`] says line and field.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        toml::from_str(text).map_err(|e| Error::Format {
-            path: path.to_owned(),
-            expected: "a pre-training configuration",
-            found: e.to_string().trim_end().to_owned(),
-        })
+        text::parse(text, path, "a pre-training configuration")
     }
 
     /// The configuration as TOML.
@@ -259,7 +255,7 @@ impl PretrainConfig {
     /// # Errors
     /// [`Error::Config`] for a number that TOML cannot hold: integers end at 2^63 - 1.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).map_err(|e| Error::config("configuration", "numbers that TOML can hold", &e))
+        text::write(self)
     }
 
     /// Checks what does not depend on the pictures.
@@ -267,9 +263,6 @@ impl PretrainConfig {
     /// # Errors
     /// [`Error::Config`] for the first field out of its range.
     pub fn check(&self) -> Result<()> {
-        if i64::try_from(self.seed).is_err() {
-            return Err(Error::config("seed", "0 to 2^63 - 1, what TOML can hold", &self.seed));
-        }
         let RunSection { epochs, batch, at_once, checkpoint_steps, validate_epochs, .. } = self.run;
         let counts = [
             ("run.epochs", epochs),
@@ -278,11 +271,7 @@ impl PretrainConfig {
             ("run.checkpoint_steps", checkpoint_steps),
             ("run.validate_epochs", validate_epochs),
         ];
-        for (what, count) in counts {
-            if !(1..=1 << 32).contains(&count) {
-                return Err(Error::config(what, "1 to 4294967296", &count));
-            }
-        }
+        text::check_counts(self.seed, &counts)?;
         if !(0.0..=0.9).contains(&self.images.held_out) {
             return Err(Error::config("images.held_out", "0 to 0.9", &self.images.held_out));
         }

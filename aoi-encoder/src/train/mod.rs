@@ -17,6 +17,7 @@ mod pictures;
 mod plan;
 mod pretrain;
 mod run;
+pub(crate) mod text;
 
 pub use augmentation::Augmentation;
 pub use config::{

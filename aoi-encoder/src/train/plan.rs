@@ -3,7 +3,7 @@
 use ndarray::{Array3, ArrayRef3};
 
 use super::pictures::Pictures;
-use super::{Augmentation, Job, PretrainConfig};
+use super::{Augmentation, Job, PretrainConfig, text};
 use crate::chance::{Chance, Purpose};
 use crate::images::Normalisation;
 use crate::mae::{Decoder, Mae, Mask};
@@ -65,15 +65,7 @@ impl Plan {
         let peak = config.optimiser.rate.unwrap_or(config.optimiser.base_rate * batch as f64 / 256.0);
         let schedule = Schedule { peak, last: config.optimiser.last_rate, warm_up, steps };
         schedule.check()?;
-        if let Some(stored_config) = stored_config.filter(|s| *s != config) {
-            let (old, new) = (stored_config.to_toml()?, config.to_toml()?);
-            let differing: Vec<&str> = new.lines().filter(|line| !old.lines().any(|l| l == *line)).collect();
-            return Err(Error::Format {
-                path: stored,
-                expected: "the configuration that the run was started with",
-                found: format!("another one: {}", differing.join("; ")),
-            });
-        }
+        text::check_same(&stored, stored_config.as_ref(), &config)?;
         Ok(Self { config, mae, pictures, normalisation, schedule, batch, steps_per_epoch })
     }
 
@@ -93,11 +85,12 @@ impl Plan {
         Ok(image)
     }
 
-    /// A held-out picture as it is, and its mask, the same in every validation.
+    /// A held-out picture, not varied, and its mask, the same in every validation.
     pub(super) fn held_out(&self, place: usize) -> Result<(Array3<f32>, Mask)> {
         let (seed, place_key) = (self.config.seed, [u64::MAX, place as u64]);
-        let mut unused = Chance::new(seed, Purpose::Augmentation, place_key);
-        let image = self.image(self.pictures.held_out[place], &Augmentation::none(), &mut unused)?;
+        let mut chance = Chance::new(seed, Purpose::Augmentation, place_key);
+        let image =
+            self.image(self.pictures.held_out[place], &self.config.augmentation.still(), &mut chance)?;
         let mask = Mask::draw(self.mae.config().grid.len(), self.config.masking.ratio, seed, place_key)?;
         Ok((image, mask))
     }

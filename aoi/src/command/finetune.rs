@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use aoi::segment::{Labelled, LabelledFolder};
-use aoi_encoder::Error;
 use aoi_encoder::finetune::{Example, FinetuneConfig, FinetuneJob, finetune};
 use aoi_encoder::weights::load;
 use clap::Args;
@@ -13,7 +12,7 @@ use super::interrupt;
 use super::outcome::{Failure, Outcome};
 use super::progress::Counter;
 use super::segment::arguments::MaskArguments;
-use super::training::{Shown, clock, cores, ended};
+use super::training::{RunArguments, Shown, clock, ended};
 use super::weights::LoadArguments;
 
 #[derive(Args)]
@@ -38,38 +37,18 @@ pub(crate) struct Arguments {
     /// Classes, in the order of the label maps
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     classes: Vec<String>,
-    /// Configuration [default: the run's when resuming, else the whole encoder is tuned]
-    #[arg(long, value_name = "C.toml")]
-    config: Option<PathBuf>,
-    /// Folder for checkpoints, metrics, pictures and the network
-    #[arg(long, value_name = "DIR")]
-    run: PathBuf,
-    /// Go on from the run's last checkpoint, to the same bits as without the interruption
-    #[arg(long)]
-    resume: bool,
     #[command(flatten)]
     mask: MaskArguments,
     #[command(flatten)]
     load: LoadArguments,
-    /// Threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Print the summary as one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    run: RunArguments,
 }
 
 /// Runs the command; Ctrl-C writes a checkpoint first.
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     interrupt::watch();
-    let config = match &arguments.config {
-        Some(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.clone(), source });
-            Some(text.and_then(|text| FinetuneConfig::parse(&text, path)).map_err(aoi::Error::from)?)
-        }
-        None => None,
-    };
+    let config = arguments.run.config(FinetuneConfig::parse)?;
     let weights = load(&arguments.weights, &arguments.load.options()).map_err(aoi::Error::from)?;
     for note in &weights.notes {
         eprintln!("note: {note}");
@@ -79,18 +58,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         examples: &examples,
         classes: &arguments.classes,
         weights: &weights,
-        run: arguments.run.clone(),
+        run: arguments.run.run.clone(),
         config,
-        resume: arguments.resume,
-        threads: arguments.threads.unwrap_or_else(cores),
+        resume: arguments.run.resume,
+        threads: arguments.run.threads(),
     };
     let mut shown = Shown::new();
     let done = finetune(&job, &mut |report| shown.update(report), &clock).map_err(aoi::Error::from)?;
     drop(shown);
     let ending = ended(done.ending, done.step)?;
     let (training, held_out) = done.pictures;
-    let network = arguments.run.join("network.safetensors");
-    if arguments.json {
+    let network = arguments.run.run.join("network.safetensors");
+    if arguments.run.json {
         let summary = json!({
             "ending": ending, "steps": done.step, "loss": done.loss, "held_out_mean_iou": done.best_mean_iou,
             "training_pictures": training, "held_out_pictures": held_out, "trained_parameters": done.parameters,

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use aoi_encoder::Error;
 use aoi_encoder::train::{Job, PretrainConfig, pretrain};
 use clap::Args;
 use serde_json::json;
 
 use super::interrupt;
 use super::outcome::{Failure, Outcome};
-use super::training::{Shown, clock, cores, ended};
+use super::training::{RunArguments, Shown, clock, ended};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -24,48 +23,28 @@ pub(crate) struct Arguments {
     /// Folder of pictures: NAME.png, or one file per lighting: `NAME_buffer0.png`, `NAME_buffer1.png` ...
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// Configuration [default: the run's when resuming, else the paper's encoder at 512 x 512]
-    #[arg(long, value_name = "C.toml")]
-    config: Option<PathBuf>,
-    /// Folder for checkpoints, metrics, pictures and the encoder
-    #[arg(long, value_name = "DIR")]
-    run: PathBuf,
-    /// Go on from the run's last checkpoint, to the same bits as without the interruption
-    #[arg(long)]
-    resume: bool,
-    /// Threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Print the summary as one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    run: RunArguments,
 }
 
 /// Runs the command; Ctrl-C writes a checkpoint first.
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     interrupt::watch();
-    let config = match &arguments.config {
-        Some(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.clone(), source });
-            Some(text.and_then(|text| PretrainConfig::parse(&text, path)).map_err(aoi::Error::from)?)
-        }
-        None => None,
-    };
+    let config = arguments.run.config(PretrainConfig::parse)?;
     let job = Job {
         images: arguments.images.clone(),
-        run: arguments.run.clone(),
+        run: arguments.run.run.clone(),
         config,
-        resume: arguments.resume,
-        threads: arguments.threads.unwrap_or_else(cores),
+        resume: arguments.run.resume,
+        threads: arguments.run.threads(),
     };
     let mut shown = Shown::new();
     let done = pretrain(&job, &mut |report| shown.update(report), &clock).map_err(aoi::Error::from)?;
     drop(shown);
     let ending = ended(done.ending, done.step)?;
     let (training, held_out) = done.pictures;
-    let encoder = arguments.run.join("encoder.safetensors");
-    if arguments.json {
+    let encoder = arguments.run.run.join("encoder.safetensors");
+    if arguments.run.json {
         let summary = json!({
             "ending": ending, "steps": done.step, "loss": done.loss, "held_out_loss": done.best_held_out_loss,
             "training_pictures": training, "held_out_pictures": held_out, "encoder": encoder,

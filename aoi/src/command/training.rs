@@ -1,9 +1,12 @@
-//! What pre-training and fine-tuning share: progress, the clock, how a run ends.
+//! What pre-training and fine-tuning share: arguments, progress, the clock, how a run ends.
 
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use aoi_encoder::Error;
 use aoi_encoder::train::{Ending, Report};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt;
@@ -12,9 +15,44 @@ use super::outcome::Failure;
 /// Where no bar can be drawn, a line is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
-/// One thread a core.
-pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// The arguments of every run.
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    /// Configuration [default: the run's when resuming, else every default]
+    #[arg(long, value_name = "C.toml")]
+    config: Option<PathBuf>,
+    /// Folder for checkpoints, metrics, pictures and the result
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: PathBuf,
+    /// Go on from the run's last checkpoint, to the same bits as without the interruption
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Threads [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl RunArguments {
+    /// The configuration, where one was given.
+    pub(crate) fn config<C>(
+        &self,
+        parse: impl Fn(&str, &Path) -> Result<C, Error>,
+    ) -> Result<Option<C>, Failure> {
+        let read = |path: &PathBuf| {
+            let text =
+                std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.clone(), source })?;
+            parse(&text, path)
+        };
+        Ok(self.config.as_ref().map(read).transpose().map_err(aoi::Error::from)?)
+    }
+
+    /// The threads asked for, or one a core.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
 }
 
 /// Seconds since 1970.
