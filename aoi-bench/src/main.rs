@@ -100,7 +100,7 @@ enum Command {
     },
     /// Take steps of masked-autoencoder pre-training, one a line on standard input; answers with seconds and loss as JSON
     MaeSteps {
-        /// Weights, images and visible patches as tools/peers/mae_steps.py writes them
+        /// Weights, images and visible patches as `tools/peers/mae_steps.py` writes them
         inputs: PathBuf,
         /// Architecture by name
         #[arg(long)]
