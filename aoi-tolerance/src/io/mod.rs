@@ -1,7 +1,9 @@
 //! Records in, limits out: the files of the tolerance job.
 
+mod aggregates;
 mod blocks;
 mod cfx;
+mod engine;
 #[cfg(feature = "store")]
 mod follow;
 mod form;
@@ -26,6 +28,8 @@ mod validation;
 mod verdict;
 mod whole;
 
+pub use aggregates::{AggregateFile, read_aggregates};
+pub use engine::{Engine, EngineTable, aggregate_sql};
 #[cfg(feature = "store")]
 pub use follow::{Followed, Follower};
 pub use form::LimitForm;
