@@ -105,6 +105,11 @@ impl<S: Ascending> Candidate<S> {
         })
     }
 
+    /// Keeps T0 for `reason`, unless something keeps it already.
+    pub(crate) fn keep(&mut self, reason: Reason) {
+        self.stays.get_or_insert((Decision::Kept, reason));
+    }
+
     /// Steps 2 to 5: the percentile, the guard, the machine's grid.
     pub(crate) fn movement(&self, percent: f64, options: &Options) -> Result<Movement, Error> {
         if let Some((decision, reason)) = &self.stays {

@@ -69,6 +69,12 @@ pub enum Error {
         /// The missing column.
         needs: &'static str,
     },
+    /// Aggregates of a limit that no set of values has.
+    #[error("{reason}")]
+    Aggregate {
+        /// What contradicts what.
+        reason: String,
+    },
     /// A percentile outside its range.
     #[error(transparent)]
     Percentile(#[from] crate::percentile::PercentileError),

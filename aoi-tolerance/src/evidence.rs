@@ -161,7 +161,8 @@ impl<S: Ascending> Ordered<S> {
     ///
     /// The (misses + 1)-th largest confirmed defect, or a borderline or provisional value above it: those are never given up.
     pub(crate) fn guarded_value(&self, misses: usize) -> Option<f64> {
-        let confirmed = self.defects.count().checked_sub(misses + 1).map(|i| self.defects.at(i));
+        let place = self.defects.count().checked_sub(misses).and_then(|n| n.checked_sub(1));
+        let confirmed = place.map(|i| self.defects.at(i));
         match (confirmed, self.provisional) {
             (Some(a), Some(b)) => Some(a.max(b)),
             (a, b) => a.or(b),

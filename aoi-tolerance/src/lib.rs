@@ -24,6 +24,7 @@
 //! The rooms: [`record`] and [`collect`] turn records into a [`population`]; [`optimise`](mod@optimise) proposes, [`simulate`] asks what if,
 //! [`validate`](mod@validate) holds defects back. [`percentile`] and [`binomial`] are the mathematics.
 
+pub mod aggregate;
 pub mod audit;
 pub mod binomial;
 mod candidate;

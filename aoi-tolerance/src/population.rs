@@ -53,6 +53,26 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// A limit known by aggregates, its rows left out.
+    #[cfg(feature = "io")]
+    pub(crate) fn aggregated(id: LimitId, tolerance: Tolerance, nominal: Option<f64>, records: u64) -> Self {
+        Self {
+            id,
+            tolerance,
+            nominal,
+            sigma: None,
+            resolution: None,
+            resolution_conflict: false,
+            records,
+            rows: Vec::new(),
+            escapes: Vec::new(),
+            defects_unflagged: 0,
+            pending_unreadable: 0,
+            unreadable_defects: 0,
+            borderline_guards: true,
+        }
+    }
+
     /// What a recalibrator knows of a limit, its rows left out.
     pub(crate) fn live(
         id: LimitId,

@@ -80,6 +80,8 @@ pub enum Reason {
         /// How many more are needed.
         missing: u64,
     },
+    /// Kept: only aggregates are known, and they do not tell what the new limit would flag.
+    NotInAggregates,
     /// Blocked: flagged values without a usable verdict.
     Pending {
         /// How many.
@@ -121,6 +123,9 @@ impl fmt::Display for Reason {
             Self::Uncertified { missing } => {
                 write!(f, "{missing} more confirmed defects are needed for the certificate")
             }
+            Self::NotInAggregates => f.write_str(
+                "the aggregates do not tell what the new limit would flag; compute it from the records",
+            ),
             Self::Pending { pending, flagged } => {
                 write!(f, "{pending} of {flagged} flagged values have no verdict")
             }

@@ -54,35 +54,21 @@ impl Resolution {
         if self.step() < other.step() { other } else { self }
     }
 
-    /// The coarsest decimal grid through zero that holds every value; none when a value has more than nine decimals or nothing is given.
+    /// The coarsest decimal grid through zero that holds every value, in any order; none when a value has more than nine decimals, when
+    /// the step takes more than 64 bits, or when nothing is given.
     pub fn of_values(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut grid: Option<(u128, i32)> = None;
+        let mut grid: Option<Factors> = None;
         for value in values {
             let (mantissa, exponent) = decimal(value)?;
             if exponent < -AUTO_DECIMALS {
                 return None;
             }
-            if mantissa == 0 {
-                continue;
+            if mantissa != 0 {
+                let factors = Factors::of(mantissa.unsigned_abs(), exponent);
+                grid = Some(grid.map_or(factors, |g| g.common(factors)));
             }
-            let (mut a, mut b, common) = match grid {
-                None => (0, mantissa.unsigned_abs(), exponent),
-                Some((g, e)) => {
-                    let common = e.min(exponent);
-                    (shift(g, e - common)?, shift(mantissa.unsigned_abs(), exponent - common)?, common)
-                }
-            };
-            while a != 0 {
-                (a, b) = (b % a, a);
-            }
-            grid = Some((b, common));
         }
-        let (mut mantissa, mut exponent) = grid?;
-        while mantissa.is_multiple_of(10) {
-            mantissa /= 10;
-            exponent += 1;
-        }
-        Some(Self { mantissa: u64::try_from(mantissa).ok()?, exponent })
+        grid?.step()
     }
 
     /// The least grid number that is at least `x`, as the nearest f64; `x` itself where the grid is finer than f64 at that size.
@@ -142,9 +128,48 @@ fn decimal(x: f64) -> Option<(i128, i32)> {
     Some((mantissa, exponent - i32::try_from(fraction.len()).ok()?))
 }
 
-/// `value * 10^places`, if it fits.
-fn shift(value: u128, places: i32) -> Option<u128> {
-    value.checked_mul(10_u128.checked_pow(u32::try_from(places).ok()?)?)
+/// `rest * 2^twos * 5^fives`, `rest` being free of both.
+///
+/// The common step of two such numbers takes the smaller of each exponent, whatever their sizes: numbers brought to one power of ten
+/// overflow where they are far apart, and then the order in which they come would decide.
+#[derive(Debug, Clone, Copy)]
+struct Factors {
+    rest: u128,
+    twos: i32,
+    fives: i32,
+}
+
+impl Factors {
+    /// Of `mantissa * 10^exponent`; the mantissa is not zero.
+    fn of(mantissa: u128, exponent: i32) -> Self {
+        let mut factors = Self { rest: mantissa, twos: exponent, fives: exponent };
+        while factors.rest.is_multiple_of(2) {
+            factors.rest /= 2;
+            factors.twos += 1;
+        }
+        while factors.rest.is_multiple_of(5) {
+            factors.rest /= 5;
+            factors.fives += 1;
+        }
+        factors
+    }
+
+    /// The largest step of which both are multiples.
+    fn common(self, other: Self) -> Self {
+        let (mut a, mut b) = (self.rest, other.rest);
+        while a != 0 {
+            (a, b) = (b % a, a);
+        }
+        Self { rest: b, twos: self.twos.min(other.twos), fives: self.fives.min(other.fives) }
+    }
+
+    /// As a step, if its mantissa fits.
+    fn step(self) -> Option<Resolution> {
+        let exponent = self.twos.min(self.fives);
+        let power = |base: u128, of: i32| base.checked_pow(u32::try_from(of - exponent).ok()?);
+        let mantissa = self.rest.checked_mul(power(2, self.twos)?)?.checked_mul(power(5, self.fives)?)?;
+        Some(Resolution { mantissa: u64::try_from(mantissa).ok()?, exponent })
+    }
 }
 
 #[cfg(test)]
@@ -190,6 +215,25 @@ mod tests {
         assert_eq!(auto(&[0.0]), None);
         assert_eq!(auto(&[]), None);
         assert_eq!(auto(&[f64::NAN]), None);
+    }
+
+    #[test]
+    fn numbers_far_apart_share_a_grid_in_any_order() {
+        let values = [6e300, 4e280, 1.5e3, 1e-9, 7e30];
+        let (auto, mut found) = (|v: &[f64]| Resolution::of_values(v.iter().copied()), 0);
+        for i in 0..values.len() {
+            for j in 0..values.len() {
+                assert_eq!(auto(&[values[i], values[j]]), auto(&[values[j], values[i]]));
+                let (mut a, mut b) = (values, values);
+                a.rotate_left(i);
+                b[j..].reverse();
+                assert_eq!(auto(&a), auto(&b));
+                found += u32::from(auto(&[values[i], values[j]]).is_some());
+            }
+        }
+        assert!(found > 5, "{found}");
+        assert_eq!(auto(&[6e300, 4e280]).map(Resolution::step), Some(4e280));
+        assert_eq!(auto(&[6e300, 1.5e3]).map(Resolution::step), Some(1500.0));
     }
 
     #[test]

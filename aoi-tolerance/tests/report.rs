@@ -444,3 +444,115 @@ fn proposals_of_other_limits_and_a_full_disk_are_errors() {
     let other = write_report(&mut Vec::new(), &population, &proposals, &context);
     assert!(matches!(other, Err(ReportError::Mismatch { index: 3, .. })));
 }
+
+/// The table in a live page, as a reader other than the page's own script sees it: the rows of the limits file at each percentile.
+#[cfg(feature = "io")]
+fn looked_up(page: &str, percentile: &str) -> Vec<Vec<String>> {
+    let start = page.find("id=\"live-table\">").expect("the table is there") + "id=\"live-table\">".len();
+    let json = &page[start..start + page[start..].find("</script>").unwrap()];
+    let table: serde_json::Value = serde_json::from_str(json).unwrap();
+    let texts = |name: &str| -> Vec<String> {
+        table[name].as_array().unwrap().iter().map(|t| t.as_str().unwrap().to_owned()).collect()
+    };
+    let numbers = |list: &serde_json::Value| -> Vec<usize> {
+        list.as_array().unwrap().iter().map(|n| usize::try_from(n.as_u64().unwrap()).unwrap()).collect()
+    };
+    let (columns, words, varying) = (texts("columns"), texts("words"), numbers(&table["varying"]));
+    let at = texts("percentiles").iter().position(|p| p == percentile).expect("a stop of the slider");
+    let row = |limit: &serde_json::Value| {
+        let (mut fixed, changes) = (numbers(&limit[0]).into_iter(), numbers(&limit[1]));
+        let change =
+            changes.chunks(varying.len() + 1).rfind(|c| c[0] <= at).expect("a row from the first stop on");
+        let cell = |column: usize| match varying.iter().position(|&v| v == column) {
+            Some(place) => words[change[1 + place]].clone(),
+            None => words[fixed.next().unwrap()].clone(),
+        };
+        let mut row: Vec<String> = (0..columns.len()).map(cell).collect();
+        percentile.clone_into(&mut row[columns.iter().position(|c| c == "percentile").unwrap()]);
+        row
+    };
+    std::iter::once(columns.clone()).chain(table["limits"].as_array().unwrap().iter().map(row)).collect()
+}
+
+#[cfg(feature = "io")]
+fn live_page(population: &Population, options: &Options) -> String {
+    use aoi_tolerance::io::LimitForm;
+    use aoi_tolerance::report::{LimitsFile, write_live_report};
+    let context = ReportContext { options: options.clone(), ..ReportContext::default() };
+    let file = LimitsFile { input_sha256: "digest", form: LimitForm::Absolute };
+    let mut page = Vec::new();
+    write_live_report(&mut page, population, &propose(population, options), &context, &file).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+#[test]
+#[cfg(feature = "io")]
+fn the_live_table_holds_the_limits_file_of_every_percentile() {
+    use aoi_tolerance::io::{LimitForm, LimitsTable};
+    let population = mixed(["A,1", "B \"quoted\"", "C</script>", "D\n2", "E\u{e9}\u{202e}", "F"]);
+    let options = Options { percentile: 77.3, misses: 1, ..Options::default() };
+    let page = live_page(&population, &options);
+    let mut compared = 0;
+    for percentile in [0.0, 1.0, 33.0, 77.0, 77.3, 78.0, 100.0] {
+        let options = Options { percentile, ..options.clone() };
+        let proposals = propose(&population, &options);
+        let form = LimitForm::Absolute;
+        let table = LimitsTable {
+            limits: &population.limits,
+            proposals: &proposals,
+            options: &options,
+            input_sha256: "digest",
+            form,
+        };
+        let mut csv = Vec::new();
+        table.csv(&mut csv).unwrap();
+        let rows = csv::ReaderBuilder::new().has_headers(false).from_reader(csv.as_slice()).into_records();
+        let expected: Vec<Vec<String>> =
+            rows.map(|r| r.unwrap().iter().map(str::to_owned).collect()).collect();
+        assert_eq!(looked_up(&page, &percentile.to_string()), expected, "{percentile}");
+        compared += expected.len();
+    }
+    assert_eq!(compared, 7 * 7);
+}
+
+#[test]
+#[cfg(feature = "io")]
+fn a_live_page_runs_one_script_that_its_policy_names_and_names_from_records_stay_text() {
+    let page = live_page(
+        &mixed(["</script><script>alert(1)</script>", "<!--", "b\u{2028}", "c", "d", "e"]),
+        &Options::default(),
+    );
+    assert_eq!(page.matches("<script").count(), 2, "the table and the script");
+    assert_eq!(page.matches("</script>").count(), 2);
+    assert!(!page.contains("<!--") && !page.contains('\u{2028}'));
+    let script = page.rsplit_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
+    assert_eq!(script, include_str!("../templates/live.js"));
+    let policy = page.split_once("script-src '").unwrap().1.split_once('\'').unwrap().0;
+    assert!(
+        policy.starts_with("sha256-") && policy.len() == 7 + 44 && !page.contains("unsafe-eval"),
+        "{policy}"
+    );
+    for forbidden in ["fetch(", "XMLHttpRequest", "innerHTML", "eval(", "import(", "document.write"] {
+        assert!(!script.contains(forbidden), "{forbidden}");
+    }
+    let still = page_of(&mixed(PLAIN), Options::default());
+    assert!(!still.contains("script-src") && !still.contains("id=\"live\""));
+}
+
+#[test]
+#[cfg(feature = "io")]
+fn a_live_page_stays_of_a_size_that_opens() {
+    let population = |limits: u32| {
+        let mut c = Collector::default();
+        for limit in 0..limits {
+            ordinary(&mut c, &format!("P{limit:04}"), 150);
+        }
+        c.finish()
+    };
+    let page = live_page(&population(380), &Options::default());
+    assert!(page.contains("id=\"live-table\""));
+    assert!(page.len() < 4_000_000, "{} bytes", page.len());
+    // More than 40,000 rows: the page is the one without a script.
+    let large = population(420);
+    assert_eq!(live_page(&large, &Options::default()), page_of(&large, Options::default()));
+}

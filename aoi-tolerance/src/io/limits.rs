@@ -24,6 +24,16 @@ pub struct LimitsTable<'a> {
 }
 
 impl LimitsTable<'_> {
+    /// The columns.
+    #[cfg(feature = "report")]
+    pub(crate) const COLUMNS: &'static [&'static str] = LimitRow::COLUMNS;
+
+    /// Each row's cells as they stand in the CSV, before quotes.
+    #[cfg(feature = "report")]
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Vec<String>> {
+        self.rows().map(|row| row.cells().iter().map(Cell::to_csv).collect())
+    }
+
     /// Writes CSV.
     ///
     /// # Errors

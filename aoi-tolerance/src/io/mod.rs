@@ -1,7 +1,9 @@
 //! Records in, limits out: the files of the tolerance job.
 
+mod aggregates;
 mod blocks;
 mod cfx;
+mod engine;
 #[cfg(feature = "store")]
 mod drawn;
 #[cfg(feature = "store")]
@@ -28,6 +30,8 @@ mod validation;
 mod verdict;
 mod whole;
 
+pub use aggregates::{AggregateFile, read_aggregates};
+pub use engine::{Engine, EngineTable, aggregate_sql};
 #[cfg(feature = "store")]
 pub use drawn::drawn_csv;
 #[cfg(feature = "store")]

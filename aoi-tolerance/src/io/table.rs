@@ -27,7 +27,7 @@ impl Cell {
         number.map_or(Self::Empty, Self::Real)
     }
 
-    fn to_csv(&self) -> String {
+    pub(crate) fn to_csv(&self) -> String {
         match self {
             Self::Empty => String::new(),
             Self::Text(text) => text.clone(),

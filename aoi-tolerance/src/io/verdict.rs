@@ -186,28 +186,39 @@ fn count(
 }
 
 /// Lower case, with one underscore for spaces and hyphens: "False Call" and "false-call" are one word.
-fn normalised(word: &str) -> String {
+pub(crate) fn normalised(word: &str) -> String {
     word.trim().to_lowercase().replace([' ', '-'], "_")
 }
 
-/// The verdict of a canonical word, an IPC-CFX `Verification` value or a review station's code.
+/// Canonical words, IPC-CFX `Verification` values and a review station's codes.
+const WORDS: [(Verdict, &[&str]); 7] = [
+    (Verdict::Pass, &["pass", "ok"]),
+    (Verdict::FalseCall, &["false_call", "good", "pseudo", "defectrejected", "10002"]),
+    (
+        Verdict::Defect,
+        &["defect", "bad", "real", "defectconfirmed", "defectrepaired", "defectclosed", "10001"],
+    ),
+    (Verdict::Borderline, &["borderline", "defectaccepted", "10003"]),
+    (Verdict::Provisional, &["provisional", "not_yet_classified", "10004", "10005", "10006"]),
+    (Verdict::Pending, &["pending", "notverifiedyet", "10000", "50000"]),
+    (Verdict::Escape, &["escape"]),
+];
+
+/// Codes that name kinds of defects.
+const DEFECT_CODES: std::ops::RangeInclusive<u32> = 10_010..=10_099;
+
+/// Every canonical word, by verdict.
+pub(crate) fn canonical_words() -> impl Iterator<Item = (Verdict, Vec<String>)> {
+    let codes = DEFECT_CODES.map(|code| code.to_string()).collect();
+    let words = WORDS.into_iter().map(|(v, words)| (v, words.iter().map(|w| (*w).to_owned()).collect()));
+    words.chain([(Verdict::Defect, codes)])
+}
+
+/// The verdict of a canonical word.
 fn canonical(word: &str) -> Option<Verdict> {
-    Some(match word {
-        "pass" | "ok" => Verdict::Pass,
-        "false_call" | "good" | "pseudo" | "defectrejected" | "10002" => Verdict::FalseCall,
-        "defect" | "bad" | "real" | "defectconfirmed" | "defectrepaired" | "defectclosed" | "10001" => {
-            Verdict::Defect
-        }
-        "borderline" | "defectaccepted" | "10003" => Verdict::Borderline,
-        "provisional" | "not_yet_classified" | "10004" | "10005" | "10006" => Verdict::Provisional,
-        "pending" | "notverifiedyet" | "10000" | "50000" => Verdict::Pending,
-        "escape" => Verdict::Escape,
-        // Codes 10010 to 10099 name kinds of defects.
-        code => match code.parse::<u32>() {
-            Ok(10_010..=10_099) if code.len() == 5 => Verdict::Defect,
-            _ => return None,
-        },
-    })
+    let listed = WORDS.iter().find(|(_, words)| words.contains(&word)).map(|(verdict, _)| *verdict);
+    let code = || word.parse().is_ok_and(|code: u32| DEFECT_CODES.contains(&code) && word.len() == 5);
+    listed.or_else(|| code().then_some(Verdict::Defect))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One self-contained HTML page on a run: what to clear first, what changes, why, and what is proven.
 //!
-//! The page carries its style and drawings inside, runs no script and asks no network for anything; its content policy forbids both.
+//! The page carries its style and drawings inside and asks no network for anything; its content policy forbids it, and any script but the one of
+//! [`write_live_report`].
 //! It prints to A4. Everything that comes from records or from the caller is text to it: the templates escape all of it, in drawings too.
 //! The same input gives the same bytes; the time of creation is the caller's to give.
 //!
@@ -39,6 +40,11 @@ mod chart;
 mod curve;
 mod format;
 mod histogram;
+#[cfg(feature = "io")]
+mod live;
+#[cfg(not(feature = "io"))]
+#[path = "live_absent.rs"]
+mod live;
 mod name;
 mod pareto;
 mod settings;
@@ -48,6 +54,8 @@ mod summary;
 mod svg;
 mod table;
 
+#[cfg(feature = "io")]
+pub use live::LimitsFile;
 #[cfg(feature = "store")]
 pub use status::{StatusContext, write_status};
 
@@ -175,6 +183,7 @@ struct Page {
     alert: alert::Alert,
     summary: summary::Summary,
     curve: curve::Curve,
+    live: Option<live::Live>,
     pareto: pareto::Pareto,
     tables: table::Tables,
     urgent: Vec<chart::Chart>,
@@ -199,6 +208,38 @@ pub fn write_report(
     check(population, proposals)?;
     let page = Page::new(population, proposals, context)?.render()?;
     out.write_all(page.as_bytes())?;
+    Ok(())
+}
+
+/// Writes the report with a slider over the percentiles, a percentile for single limits, and a button that saves the limits chosen.
+///
+/// The numbers are those of [`crate::simulate::simulate`], computed here and looked up in the page by its one script, which the content policy knows by
+/// its digest; the page asks no network for anything. Where the table would be too large for a page (40,000 rows, about 3 MB), the page is that of
+/// [`write_report`].
+///
+/// # Errors
+/// As [`write_report`].
+#[cfg(feature = "io")]
+pub fn write_live_report(
+    out: &mut impl io::Write,
+    population: &Population,
+    proposals: &[Proposal],
+    context: &ReportContext,
+    file: &LimitsFile<'_>,
+) -> Result<(), ReportError> {
+    check(population, proposals)?;
+    let evidence: Vec<Evidence> = population.limits.iter().map(crate::population::Limit::evidence).collect();
+    let mut page = Page::new(population, proposals, context)?;
+    page.live = live::Live::new(&population.limits, &evidence, &context.options, file)?;
+    let text = page.render()?;
+    // Behind everything that a template wrote: templates escape whatever they insert, and these elements are not text.
+    let (body, end) = text.rsplit_once("</body>").unwrap_or((&text, ""));
+    out.write_all(body.as_bytes())?;
+    if let Some(live) = &page.live {
+        out.write_all(live.elements().as_bytes())?;
+    }
+    out.write_all(b"</body>")?;
+    out.write_all(end.as_bytes())?;
     Ok(())
 }
 
@@ -260,6 +301,7 @@ impl Page {
                 population, &evidence, proposals, &totals, &bounds, &labels, context,
             ),
             curve: curve::Curve::new(&points, &totals, options),
+            live: None,
             pareto: pareto::Pareto::new(population, proposals),
             tables: table::Tables::new(population, proposals, context),
             urgent: charts,

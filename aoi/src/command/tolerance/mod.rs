@@ -1,5 +1,6 @@
 //! `aoi tolerance`: limits from reviewed records.
 
+mod aggregates;
 pub(crate) mod arguments;
 mod inspect;
 mod live;
@@ -23,6 +24,10 @@ pub(crate) enum Command {
     Simulate(Box<simulate::Arguments>),
     /// Hold defects back and see whether the limits computed without them would have flagged them.
     Validate(Box<validate::Arguments>),
+    /// Print the SQL that aggregates a table of records inside the engine that holds it.
+    Sql(Box<aggregates::SqlArguments>),
+    /// Compute new limits from what the SQL gave.
+    ImportAggregates(Box<aggregates::ImportArguments>),
     /// Take in records as they come and keep proposals, status page and report current.
     Watch(Box<live::watch::Arguments>),
     /// Draw released values for review, and say what the review proves about escapes.
@@ -40,6 +45,8 @@ pub(crate) fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Sql(arguments) => aggregates::print(&arguments),
+        Command::ImportAggregates(arguments) => aggregates::import(&arguments),
         Command::Watch(arguments) => live::watch::run(&arguments),
         Command::Audit(command) => live::audit::run(&command),
         Command::Ledger(command) => live::ledger::run(&command),

@@ -9,7 +9,7 @@ use aoi_tolerance::options::Options;
 use aoi_tolerance::pool::optimise_pooled;
 use aoi_tolerance::population::{Limit, Population};
 use aoi_tolerance::proposal::{Decision, Proposal};
-use aoi_tolerance::report::{InputFile as ReportInput, ReportContext, write_report};
+use aoi_tolerance::report::{InputFile as ReportInput, LimitsFile, ReportContext, write_live_report};
 use clap::{Args, ValueEnum};
 
 use super::arguments::{LimitArguments, RecordArguments};
@@ -122,7 +122,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             summary::print_joint(joint);
         }
     }
-    warn(population, &proposals);
+    warn(&population.limits, &proposals);
     let blocked = proposals.iter().any(|p| p.decision == Decision::Blocked);
     Ok(if arguments.strict && blocked { Outcome::No } else { Outcome::Done })
 }
@@ -189,18 +189,20 @@ pub(crate) fn report(
         rejected: records.rejected.iter().map(|(reason, n)| (reason.to_string(), *n)).collect(),
         detail_limits: REPORT_CHARTS,
     };
+    let digest = digest_of(&records.inputs);
+    let file = LimitsFile { input_sha256: &digest, form: records.limit_form };
     let mut rendered = Vec::new();
-    write_report(&mut rendered, &records.population, proposals, &context)
+    write_live_report(&mut rendered, &records.population, proposals, &context, &file)
         .map_err(|e| Failure::Other(e.to_string()))?;
     write_whole(path, |out| out.write_all(&rendered))?;
     Ok(())
 }
 
 /// Escapes and blocked limits, where a person will see them even if the summary goes to a program.
-fn warn(population: &Population, proposals: &[Proposal]) {
+pub(super) fn warn(limits: &[Limit], proposals: &[Proposal]) {
     const SHOWN: usize = 10;
     let wants = |p: &Proposal| matches!(p.decision, Decision::Blocked | Decision::Tighten);
-    let stopped: Vec<_> = population.limits.iter().zip(proposals).filter(|(_, p)| wants(p)).collect();
+    let stopped: Vec<_> = limits.iter().zip(proposals).filter(|(_, p)| wants(p)).collect();
     for (limit, proposal) in stopped.iter().take(SHOWN) {
         let suggested =
             proposal.suggested_limit.map_or_else(String::new, |s| format!("; {s} would have caught them"));

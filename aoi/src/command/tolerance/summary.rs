@@ -31,12 +31,10 @@ const DECISIONS: [Decision; 5] =
 /// The summary of an optimisation, for programs.
 pub(crate) fn optimised(records: &Records, proposals: &[Proposal], joint: Option<&Joint>) -> Value {
     let totals = Totals::of(proposals);
-    let decisions: Map<String, Value> =
-        DECISIONS.iter().map(|d| (d.to_string(), json!(count(proposals, *d)))).collect();
     json!({
         "rows": records.rows(),
         "limits": proposals.len(),
-        "decisions": decisions,
+        "decisions": decisions(proposals),
         "false_calls_before": totals.false_calls_before,
         "false_calls_after": totals.false_calls_after,
         "defects_before": totals.defects_before,
@@ -57,8 +55,34 @@ fn count(proposals: &[Proposal], decision: Decision) -> u64 {
     proposals.iter().filter(|p| p.decision == decision).count() as u64
 }
 
+/// The summary of limits from aggregates, for programs.
+pub(crate) fn imported(proposals: &[Proposal], escapes: u64, unknown: usize, digest: &str) -> Value {
+    let totals = Totals::of(proposals);
+    json!({
+        "limits": proposals.len(),
+        "decisions": decisions(proposals),
+        "false_calls_before": totals.false_calls_before,
+        "false_calls_after": totals.false_calls_after,
+        "defects_before": totals.defects_before,
+        "defects_after": totals.defects_after,
+        "escapes": escapes,
+        "not_in_aggregates": unknown,
+        "input_sha256": digest,
+    })
+}
+
+fn decisions(proposals: &[Proposal]) -> Map<String, Value> {
+    DECISIONS.iter().map(|d| (d.to_string(), json!(count(proposals, *d)))).collect()
+}
+
 /// The summary of an optimisation, for people.
 pub(crate) fn print_optimised(records: &Records, proposals: &[Proposal]) {
+    print_totals(proposals, records.population.escapes.len() as u64);
+    print_rejected(records);
+}
+
+/// What becomes of the limits, for people.
+pub(crate) fn print_totals(proposals: &[Proposal], escapes: u64) {
     let totals = Totals::of(proposals);
     let counts: Vec<String> =
         DECISIONS.iter().map(|d| format!("{} {d}", grouped(count(proposals, *d)))).collect();
@@ -74,9 +98,7 @@ pub(crate) fn print_optimised(records: &Records, proposals: &[Proposal]) {
         grouped(totals.defects_after),
         grouped(totals.defects_before)
     );
-    let escapes = records.population.escapes.len() as u64;
     println!("escapes      {} defect measurements that no limit in force flags", grouped(escapes));
-    print_rejected(records);
 }
 
 /// What choosing the limits together brought.

@@ -2,22 +2,22 @@
 //! panics.
 //!
 //! `AOI_MUTATIONS=100000 cargo test --release -p aoi-tolerance --test mutated` looks longer; `AOI_MUTATION_SEED` looks elsewhere. A
-//! failure names the seed that repeats it. The mutations are blind: no coverage guides them.
+//! failure names the seed that repeats it. The mutations are blind; `fuzz/` grows inputs for the same [`targets`] by coverage, and what it
+//! found stands in `tests/data/findings`, replayed here.
 #![cfg(feature = "io")]
 
+mod chosen;
+mod laws;
+mod targets;
+
 use std::io::Write;
-use std::path::PathBuf;
 
 use aoi_testing::Seeded;
-use aoi_tolerance::evidence::Evidence;
+use aoi_tolerance::io::ReadOptions;
 use aoi_tolerance::io::mapping::Mapping;
-use aoi_tolerance::io::{ReadOptions, Records, ToleranceTable, read_records};
-use aoi_tolerance::joint::optimise_joint;
-use aoi_tolerance::limit::is_flagged;
-use aoi_tolerance::optimise::optimise;
-use aoi_tolerance::options::Options;
-use aoi_tolerance::population::Limit;
-use aoi_tolerance::quality::{QualityOptions, assess};
+
+use laws::obeys_the_laws;
+use targets::{file, for_messages, read};
 
 /// Pieces that mean something to a reader.
 const WORDS: [&str; 24] = [
@@ -79,38 +79,6 @@ fn mutated(random: &mut Seeded, input: &[u8], other: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a reading of `bytes` gives, as far as it can be compared.
-fn read(bytes: &[u8], options: &ReadOptions) -> Result<Records, String> {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(bytes).unwrap();
-    let mut records = read_records(&[file.path().to_owned()], options, &mut ()).map_err(|e| e.to_string())?;
-    records.inputs[0].path = PathBuf::new();
-    Ok(records)
-}
-
-/// Every law that holds for any records at all.
-fn obeys_the_laws(records: &Records) {
-    let population = &records.population;
-    let evidence: Vec<Evidence> = population.limits.iter().map(Limit::evidence).collect();
-    let options = Options { min_false_calls: Some(1), max_pending_share: 1.0, ..Options::default() };
-    let alone = optimise(&evidence, &options).expect("what was read can be computed");
-    for (limit, p) in population.limits.iter().zip(&alone) {
-        assert_eq!(p.defects_after, p.defects_before, "a known defect was lost: {p:?}");
-        assert!(p.false_calls_after <= p.false_calls_before, "{p:?}");
-        assert!(p.new_limit.is_finite() && p.old_limit == limit.value(), "{p:?}");
-        for row in limit.rows.iter().filter(|r| !is_flagged(r.value, p.new_limit, p.side, options.boundary)) {
-            assert!(!row.verdict.guards(), "{row:?} passes {p:?}");
-        }
-    }
-    let joint = optimise_joint(population, &options).expect("what was read can be computed");
-    assert!(joint.released >= joint.released_one_by_one && joint.released <= joint.at_most);
-    for held in &joint.held {
-        let holder = joint.held.iter().find(|h| h.limit == held.held_by && h.flagged);
-        assert!(holder.is_some(), "nothing holds {held:?}");
-    }
-    assess(population, &QualityOptions::default(), &options).expect("what was read can be looked at");
-}
-
 /// Mutates `seeds`, reads each result with one thread and with three, and holds the outcome against the laws; how many could be read.
 fn look(seeds: &[&[u8]], options: &ReadOptions) -> u64 {
     let first = environment("AOI_MUTATION_SEED", 1);
@@ -143,8 +111,8 @@ fn look(seeds: &[&[u8]], options: &ReadOptions) -> u64 {
 #[test]
 fn damaged_tables_are_refused_or_obey_the_laws() {
     let head = |text: &'static str| text.lines().take(60).collect::<Vec<_>>().join("\n") + "\n";
-    let same = head(include_str!("data/cfx/same.csv"));
-    let example = include_bytes!("../formats/records.example.csv");
+    let same = head(include_str!("../data/cfx/same.csv"));
+    let example = include_bytes!("../../formats/records.example.csv");
     let usable =
         look(&[same.as_bytes(), example, same.replace('\n', "\r\n").as_bytes()], &ReadOptions::default());
     assert!(usable > environment("AOI_MUTATIONS", 250) / 4, "{usable} could be read");
@@ -152,21 +120,17 @@ fn damaged_tables_are_refused_or_obey_the_laws() {
 
 #[test]
 fn damaged_messages_are_refused_or_obey_the_laws() {
-    let mapping =
-        Mapping::read(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/cfx/map.toml")).unwrap();
-    let table = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/cfx/tolerances.csv");
-    let tolerances = Some(ToleranceTable::read(&table, &mapping).unwrap());
-    let options = ReadOptions { mapping, tolerances, ..ReadOptions::default() };
-    let lines: Vec<&str> = include_str!("data/cfx/heights.jsonl").lines().take(4).collect();
-    let pretty = include_bytes!("../formats/cfx.example.json");
-    let paste = include_bytes!("data/cfx/paste/001.json");
+    let options = for_messages();
+    let lines: Vec<&str> = include_str!("../data/cfx/heights.jsonl").lines().take(4).collect();
+    let pretty = include_bytes!("../../formats/cfx.example.json");
+    let paste = include_bytes!("../data/cfx/paste/001.json");
     let usable = look(&[lines.join("\n").as_bytes(), pretty, paste], &options);
     assert!(usable > environment("AOI_MUTATIONS", 250) / 4, "{usable} could be read");
 }
 
 #[test]
 fn damaged_mappings_are_refused_or_read() {
-    let example = include_bytes!("../formats/mapping.example.toml");
+    let example = include_bytes!("../../formats/mapping.example.toml");
     let mut accepted = 0;
     for seed in 1..=environment("AOI_MUTATIONS", 250) {
         let bytes = mutated(&mut Seeded::new(seed), example, example);
@@ -175,4 +139,40 @@ fn damaged_mappings_are_refused_or_read() {
         accepted += u64::from(Mapping::read(file.path()).is_ok());
     }
     assert!(accepted > 0, "some changes do no harm");
+}
+
+#[test]
+fn chosen_limits_are_refused_for_a_reason_or_obey_the_laws() {
+    for seed in 1..=20 * environment("AOI_MUTATIONS", 250) {
+        let random = &mut Seeded::new(seed);
+        let length = random.below(160);
+        let bytes: Vec<u8> = (0..length).map(|_| random.bits().to_le_bytes()[0]).collect();
+        if let Err(cause) = std::panic::catch_unwind(|| targets::optimiser(&bytes)) {
+            eprintln!("seed {seed}: {bytes:?}");
+            std::panic::resume_unwind(cause);
+        }
+    }
+}
+
+/// Every input that once broke something, and a few that come close, target by target.
+#[test]
+fn what_was_found_once_stays_mended() {
+    type Target = (&'static str, fn(&[u8]));
+    let targets: [Target; 4] = [
+        ("records", targets::records),
+        ("messages", targets::messages),
+        ("mapping", targets::mapping),
+        ("optimiser", targets::optimiser),
+    ];
+    for (name, target) in targets {
+        let folder = file("tests/data/findings").join(name);
+        let mut replayed = 0;
+        for entry in std::fs::read_dir(&folder).expect("a folder of findings") {
+            let path = entry.expect("a file").path();
+            eprintln!("{}", path.display());
+            target(&std::fs::read(&path).expect("a file"));
+            replayed += 1;
+        }
+        assert!(replayed > 0, "{} is empty", folder.display());
+    }
 }

@@ -1,0 +1,30 @@
+//! What the fuzz targets do with an input: the same functions, laws and all, that `cargo test -p aoi-tolerance --test mutated` feeds with
+//! blind mutations and with everything found here.
+
+#[path = "../../aoi-tolerance/tests/mutated/chosen.rs"]
+mod chosen;
+#[path = "../../aoi-tolerance/tests/mutated/laws.rs"]
+mod laws;
+#[allow(dead_code, reason = "the mutations alone mix laws into readings of their own")]
+#[path = "../../aoi-tolerance/tests/mutated/targets.rs"]
+mod targets;
+
+/// A table of records.
+pub fn records(bytes: &[u8]) {
+    targets::records(bytes);
+}
+
+/// IPC-CFX messages.
+pub fn messages(bytes: &[u8]) {
+    targets::messages(bytes);
+}
+
+/// A mapping, and after a zero byte its table.
+pub fn mapping(bytes: &[u8]) {
+    targets::mapping(bytes);
+}
+
+/// Evidence on one limit, and options.
+pub fn optimiser(bytes: &[u8]) {
+    targets::optimiser(bytes);
+}
