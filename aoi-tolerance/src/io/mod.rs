@@ -3,9 +3,9 @@
 mod aggregates;
 mod blocks;
 mod cfx;
-mod engine;
 #[cfg(feature = "store")]
 mod drawn;
+mod engine;
 #[cfg(feature = "store")]
 mod follow;
 mod form;
@@ -31,9 +31,9 @@ mod verdict;
 mod whole;
 
 pub use aggregates::{AggregateFile, read_aggregates};
-pub use engine::{Engine, EngineTable, aggregate_sql};
 #[cfg(feature = "store")]
 pub use drawn::drawn_csv;
+pub use engine::{Engine, EngineTable, aggregate_sql};
 #[cfg(feature = "store")]
 pub use follow::{Followed, Follower};
 pub use form::LimitForm;
