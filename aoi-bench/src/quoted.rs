@@ -56,15 +56,17 @@ fn fault(before: &str, source: &str, results: &Path) -> Result<Option<String>, E
         return Ok(Some(format!("no number stands before the source {:?}", source.trim())));
     };
     let words: Vec<&str> = source.split_whitespace().collect();
-    let [file, work, size, name, what] = words[..] else {
+    // Names of implementations may hold spaces.
+    let [file, work, size, name @ .., what] = words.as_slice() else {
         return Ok(Some(format!("expected FILE WORK SIZE NAME WHAT, got {:?}", source.trim())));
     };
+    let name = name.join(" ");
     let path = results.join(file);
     if !path.is_file() {
         return Ok(Some(format!("there is no record {file}")));
     }
     let record = Record::read(&path)?;
-    let Some(recorded) = size.parse().ok().and_then(|size| lookup(&record, work, size, name, what)) else {
+    let Some(recorded) = size.parse().ok().and_then(|size| lookup(&record, work, size, &name, what)) else {
         return Ok(Some(format!("{file} has no {what} of {name} for {work} at {size}")));
     };
     let decimals = shown.split_once('.').map_or(0, |(_, d)| d.len());
@@ -96,7 +98,8 @@ mod tests {
         "cores": 2, "memory_mib": 1, "system": "s", "rustc": "r", "commit": "0", "dirty": false}, "command": "c", "load_before": 0,
         "versions": {}, "comparisons": [{"work": "w", "size": 7, "input": "", "checked": "", "runs": [
         {"name": "aoi", "seconds": [2.0, 2.0, 3.0], "peak_mib": [10.0]},
-        {"name": "peer", "seconds": [4.0, 4.5, 9.0], "peak_mib": [25.0]}]}]}"#;
+        {"name": "peer", "seconds": [4.0, 4.5, 9.0], "peak_mib": [25.0]},
+        {"name": "peer f32/plain", "seconds": [6.0, 6.0, 6.0]}]}]}"#;
 
     fn faults(text: &str) -> (usize, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
@@ -108,8 +111,9 @@ mod tests {
     #[test]
     fn numbers_of_the_record_pass_at_the_decimals_shown() {
         let text = "It is 2.25<!-- bench: r.json w 7 peer time_ratio -->x as fast, \u{d7}2.5<!-- bench: r.json w 7 peer memory_ratio -->\n\
-                    4.5<!-- bench: r.json w 7 peer seconds --> s, 10<!-- bench: r.json w 7 aoi peak_mib --> MiB";
-        assert_eq!(faults(text), (4, vec![]));
+                    4.5<!-- bench: r.json w 7 peer seconds --> s, 10<!-- bench: r.json w 7 aoi peak_mib --> MiB, \
+                    6<!-- bench: r.json w 7 peer f32/plain seconds --> s";
+        assert_eq!(faults(text), (5, vec![]));
     }
 
     #[test]
