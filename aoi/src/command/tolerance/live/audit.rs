@@ -4,14 +4,12 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use aoi_tolerance::io::{drawn_csv, write_whole};
-use aoi_tolerance::ledger::{
-    Act, Book, DrawOptions, Evidenced, Reviewed, draw_released, read_ledger, review,
-};
+use aoi_tolerance::ledger::{Act, DrawOptions, Evidenced, Reviewed, draw_released, review};
 use aoi_tolerance::store::Store;
 use clap::{Args, Subcommand};
 
-use super::LiveArguments;
 use super::ledger::{Signature, open};
+use super::{LiveArguments, nanoseconds};
 use crate::command::outcome::{Failure, Outcome};
 
 #[derive(Subcommand)]
@@ -73,17 +71,17 @@ pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
     }
 }
 
-fn nanoseconds(time: Option<jiff::Timestamp>) -> Option<i64> {
-    time.map(|t| i64::try_from(t.as_nanosecond()).unwrap_or(i64::MAX))
-}
-
 fn draw(arguments: &DrawArguments) -> Result<Outcome, Failure> {
     let DrawArguments { live, signature, count, seed, from, until, out } = arguments;
     let store = Store::look(&live.ledger, live.store())?;
     let mut ledger = open(&live.ledger)?;
     let (events, sha256) = store.head();
-    let options =
-        DrawOptions { count: *count, seed: *seed, from: nanoseconds(*from), until: nanoseconds(*until) };
+    let options = DrawOptions {
+        count: *count,
+        seed: *seed,
+        from: from.map(nanoseconds),
+        until: until.map(nanoseconds),
+    };
     let (drawing, units) = draw_released(store.line().recalibrator(), Evidenced { events, sha256 }, options)?;
     let mut named = store.named(&units.iter().copied().collect::<HashSet<_>>())?;
     let records: Vec<_> = units.iter().filter_map(|unit| named.remove(unit)).collect();
@@ -114,12 +112,11 @@ fn draw(arguments: &DrawArguments) -> Result<Outcome, Failure> {
 fn bound(arguments: &BoundArguments) -> Result<Outcome, Failure> {
     let BoundArguments { entry, live, json } = arguments;
     let delta = live.options()?.delta;
-    let verified = read_ledger(&live.ledger)?;
-    if let Some(fault) = verified.fault {
+    let (book, fault) = super::log::book(&live.ledger)?;
+    if let Some(fault) = fault {
         eprintln!("aoi: {}: the ledger is broken: {fault}", live.ledger.display());
         return Ok(Outcome::No);
     }
-    let book = Book::of(verified.chain);
     let drawing = book.drawing(*entry)?;
     let store = Store::look(&live.ledger, live.store())?;
     let Reviewed { good, defects, unreviewed, flagged_defects, finding } =

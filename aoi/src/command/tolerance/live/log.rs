@@ -8,7 +8,7 @@ use aoi_tolerance::ledger::{Book, read_ledger};
 use crate::command::outcome::{Failure, Outcome};
 
 /// The entries of a folder's ledger, and what is wrong with its chain.
-fn book(folder: &Path) -> Result<(Book, Option<String>), Failure> {
+pub(super) fn book(folder: &Path) -> Result<(Book, Option<String>), Failure> {
     if !folder.join("ledger.jsonl").exists() {
         return Err(Failure::Other(format!("{}: there is no ledger here", folder.display())));
     }

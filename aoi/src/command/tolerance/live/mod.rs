@@ -132,7 +132,7 @@ impl LiveArguments {
 
     /// The same in nanoseconds since 1970 UTC.
     pub(crate) fn nanoseconds(&self) -> i64 {
-        i64::try_from(self.now().as_nanosecond()).unwrap_or(i64::MAX)
+        nanoseconds(self.now())
     }
 
     /// What an entry is signed with.
@@ -144,6 +144,11 @@ impl LiveArguments {
             software: software(),
         }
     }
+}
+
+/// Nanoseconds since 1970 UTC.
+fn nanoseconds(time: jiff::Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX)
 }
 
 /// Program and version.
