@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use aoi_bench::flagged::{Flagged, FlaggedOptions};
 use aoi_bench::generate::{RecordsOptions, Written, write_records};
-use aoi_bench::trial::{is_trial, sizes};
+use aoi_bench::trial::sizes;
 use aoi_tolerance::io::{ReadOptions, Records, read_records};
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;

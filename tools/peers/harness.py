@@ -15,9 +15,9 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 WORK = TARGET / "peers"
 
 
-def python(name, options=None):
+def python(name, options):
     """The interpreter of a virtual environment that holds exactly `requirements-NAME.txt`; or the one that the command line names."""
-    if options and options.interpreter:
+    if options.interpreter:
         return options.interpreter
     folder, wanted = WORK / f"venv-{name}", requirements(name)
     done = folder / "requirements.done"

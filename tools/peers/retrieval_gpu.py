@@ -100,6 +100,7 @@ def search(interpreter, bank, rows, count, servers, options):
         "checked": f"f64 scores of the rows of all that promise f32 within {TOLERANCE} of the exact ones; the exact ones against every score of eight queries. "
         f"Lists equal to the exact ones: {', '.join(checks)}.",
         "operations": 2.0 * rows * count * options.width,
+        "bytes": 4.0 * (rows + count) * options.width + 4.0 * count * options.k,
         "runs": [{"name": name, "seconds": [round(a["seconds"], 6) for a in answers[name]]} for name in servers],
     }
     kernels = {name: [a["kernels"] for a in answers[name]] for name in servers if name.startswith("aoi/")}
