@@ -23,6 +23,9 @@
 //!
 //! The rooms: [`record`] and [`collect`] turn records into a [`population`]; [`optimise`](mod@optimise) proposes, [`simulate`] asks what if,
 //! [`validate`](mod@validate) holds defects back. [`percentile`] and [`binomial`] are the mathematics.
+//!
+//! Features: `io` (default) reads records and writes limits; `parquet` reads them from Parquet files too; `report` is the HTML report;
+//! `store` keeps a stream and its ledger. Without any, the crate computes and reads nothing.
 
 pub mod aggregate;
 pub mod audit;

@@ -14,6 +14,11 @@ pub fn records(bytes: &[u8]) {
     targets::records(bytes);
 }
 
+/// A Parquet file.
+pub fn parquet(bytes: &[u8]) {
+    targets::parquet(bytes);
+}
+
 /// IPC-CFX messages.
 pub fn messages(bytes: &[u8]) {
     targets::messages(bytes);

@@ -1,4 +1,4 @@
-//! Input files: plain, gzip or zstd by their first bytes, hashed as they are read.
+//! Input files: plain, gzip, zstd or Parquet by their first bytes, hashed as they are read.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::io::cfx::messages;
+#[cfg(feature = "parquet")]
+use crate::io::parquet::Stored;
 
 /// One input file, after it was read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,31 +77,51 @@ pub(crate) struct Input {
     path: PathBuf,
     #[cfg_attr(not(feature = "store"), expect(dead_code, reason = "asked by the reader of growing files"))]
     compressed: bool,
+    is_parquet: bool,
+    #[cfg(feature = "parquet")]
+    stored: Option<Stored>,
 }
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const PARQUET: [u8; 4] = *b"PAR1";
 
 impl Input {
     /// Opens `path`, or standard input for `-`, and looks at its first bytes.
     pub(crate) fn open(path: &Path, read: BytesRead) -> Result<Self, Error> {
         let fail = |source| Error::Read { path: path.to_owned(), source };
-        let stored: Box<dyn Read + Send> = if path == Path::new("-") {
-            Box::new(io::stdin())
+        let file = if path == Path::new("-") {
+            None
         } else {
             if path.is_dir() {
                 return Err(fail(io::Error::other("is a folder; name its files")));
             }
-            Box::new(File::open(path).map_err(fail)?)
+            Some(File::open(path).map_err(fail)?)
+        };
+        let mut head = Vec::with_capacity(ZSTD.len());
+        let first = ZSTD.len() as u64;
+        match &file {
+            Some(file) => file.take(first).read_to_end(&mut head),
+            None => io::stdin().take(first).read_to_end(&mut head),
+        }
+        .map_err(fail)?;
+        let (gzip, zstd, is_parquet) =
+            (head.starts_with(&GZIP), head.starts_with(&ZSTD), head.starts_with(&PARQUET));
+        #[cfg(feature = "parquet")]
+        let mut stored = None;
+        let rest: Box<dyn Read + Send> = match file {
+            #[cfg(feature = "parquet")]
+            Some(file) if is_parquet => {
+                Box::new(stored.insert(Stored::new(file).map_err(fail)?).reader(first))
+            }
+            Some(file) => Box::new(file),
+            None => Box::new(io::stdin()),
         };
         let state = Arc::new(Mutex::new(Sha256::new()));
         let bytes = Arc::new(AtomicU64::new(0));
-        let mut hashing =
-            Hashing { inner: stored, state: Arc::clone(&state), read, bytes: Arc::clone(&bytes) };
-        let mut head = Vec::with_capacity(ZSTD.len());
-        hashing.by_ref().take(ZSTD.len() as u64).read_to_end(&mut head).map_err(fail)?;
-        let (gzip, zstd) = (head.starts_with(&GZIP), head.starts_with(&ZSTD));
-        let whole = BufReader::with_capacity(1 << 18, io::Cursor::new(head).chain(hashing));
+        let inner = io::Cursor::new(head).chain(rest);
+        let hashing = Hashing { inner, state: Arc::clone(&state), read, bytes: Arc::clone(&bytes) };
+        let whole = BufReader::with_capacity(1 << 18, hashing);
         let reader: Box<dyn Read + Send> = if gzip {
             Box::new(flate2::bufread::MultiGzDecoder::new(whole))
         } else if zstd {
@@ -107,7 +129,32 @@ impl Input {
         } else {
             Box::new(whole)
         };
-        Ok(Self { reader, state, bytes, path: path.to_owned(), compressed: gzip || zstd })
+        Ok(Self {
+            reader,
+            state,
+            bytes,
+            path: path.to_owned(),
+            compressed: gzip || zstd,
+            is_parquet,
+            #[cfg(feature = "parquet")]
+            stored,
+        })
+    }
+
+    /// Whether it is a Parquet file, which is no stream of text.
+    pub(crate) fn is_parquet(&self) -> bool {
+        self.is_parquet
+    }
+
+    /// The Parquet file, to be read at any place; none from standard input.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn stored(&self) -> Option<Stored> {
+        self.stored.clone()
+    }
+
+    /// The error of whoever cannot read it, as it is a Parquet file; `remedy` says why and what to do.
+    pub(crate) fn refuse_parquet(&self, remedy: &str) -> Error {
+        Error::Header { path: self.path.clone(), reason: format!("it is a Parquet file; {remedy}") }
     }
 
     /// Reads until `buffer` is full or the input ends; how much was read.

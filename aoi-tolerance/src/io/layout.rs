@@ -136,6 +136,27 @@ impl Layout {
         Ok(Self { is_cfx: true, ..Self::new(path, file, cfx::header(), &cfx::mapping_of(mapping), None)? })
     }
 
+    /// The columns that anything is read from.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn places(&self, mapping: &Mapping) -> Vec<usize> {
+        let shared = [&self.nominal, &self.sigma, &self.resolution, &self.flagged, &self.record_id];
+        let names = [&self.defect_id, &self.board, &self.refdes, &self.reviewer, &self.time];
+        let measured = self.measured.iter().flat_map(|m| {
+            let value = match &m.value {
+                Quantity::Absent => [None, None],
+                Quantity::Plain(value) => [Some(value), None],
+                Quantity::Length(dx, dy) => [Some(dx), Some(dy)],
+            };
+            value.into_iter().flatten().chain([&m.lower, &m.upper]).chain(&m.nominal)
+        });
+        let fields = self.key.iter().chain(shared).chain(names).chain(measured);
+        let mut places: Vec<usize> = fields.flat_map(Field::columns).copied().collect();
+        places.extend(self.verdict.columns());
+        // A word that no rule knows is shown as the column of verdicts has it.
+        places.extend(self.header.field(Column::Verdict, mapping).unwrap_or(Field::Absent).columns());
+        places
+    }
+
     /// Whether rows carry a measured value.
     pub(crate) fn has_values(&self) -> bool {
         self.measured.iter().any(|m| !matches!(m.value, Quantity::Absent))

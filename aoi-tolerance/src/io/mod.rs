@@ -16,6 +16,9 @@ mod layout;
 mod limits;
 pub mod mapping;
 mod number;
+mod opening;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod parse;
 mod plain;
 mod read;

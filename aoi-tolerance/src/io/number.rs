@@ -96,6 +96,11 @@ pub(crate) fn parse_plain(text: &[u8], point: u8) -> Option<f64> {
 /// assert_eq!((shortest(33.2).as_str(), shortest(1e300).as_str(), shortest(-0.5).as_str()), ("33.2", "1e300", "-0.5"));
 /// ```
 pub fn shortest(number: f64) -> String {
+    shortest_of(number)
+}
+
+/// The same for a number of any width: the shortest text that reads back to the same number of that width.
+pub(crate) fn shortest_of(number: impl fmt::Display + fmt::LowerExp) -> String {
     let (plain, exponent) = (format!("{number}"), format!("{number:e}"));
     if plain.len() <= exponent.len() { plain } else { exponent }
 }

@@ -9,20 +9,31 @@ use crate::collect::Collector;
 use crate::io::blocks::Block;
 use crate::io::cfx;
 use crate::io::layout::Layout;
+#[cfg(feature = "parquet")]
+use crate::io::parquet;
 use crate::io::plain::{PlainRows, is_plain};
 use crate::io::reject::Reject;
 use crate::io::repeated::Repeated;
 use crate::io::rows::RowReader;
 use crate::io::verdict::{VerdictReader, VerdictWords};
 
-/// A block on its way to a parser.
+/// Records on their way to a parser.
 pub(crate) struct Job {
     pub(crate) number: usize,
     pub(crate) layout: Arc<Layout>,
-    pub(crate) block: Block,
+    pub(crate) content: Content,
 }
 
-/// What a parser found in a block.
+/// What a parser is given.
+pub(crate) enum Content {
+    /// Text of whole records.
+    Text(Block),
+    /// Columns of as many values each.
+    #[cfg(feature = "parquet")]
+    Columns(parquet::Batch),
+}
+
+/// What a parser found in its records.
 pub(crate) struct Done {
     pub(crate) number: usize,
     pub(crate) file: u32,
@@ -71,14 +82,20 @@ pub(crate) fn parse(queue: &Mutex<Receiver<Job>>, done: &Sender<Done>, mut reade
     let mut of_file: Option<OfFile> = None;
     loop {
         let job = queue.lock().map_or(None, |queue| queue.recv().ok());
-        let Some(Job { number, layout, block }) = job else { break };
+        let Some(Job { number, layout, content }) = job else { break };
         if of_file.as_ref().is_none_or(|f| f.file != layout.file)
             && let Some(old) = of_file.replace(OfFile::new(&layout, &reader))
         {
             old.finish(&mut reader, &mut words);
         }
         let Some(of_file) = &mut of_file else { break };
-        let rows = parse_rows(&mut reader, of_file, &layout, &block);
+        let rows = match &content {
+            Content::Text(block) => parse_rows(&mut reader, of_file, &layout, block),
+            #[cfg(feature = "parquet")]
+            Content::Columns(batch) => {
+                parquet::read_batch(&mut reader, &mut of_file.verdicts, &layout, batch)
+            }
+        };
         let rejects = std::mem::take(&mut reader.rejects);
         if done.send(Done { number, file: layout.file, rows, rejects }).is_err() {
             break;

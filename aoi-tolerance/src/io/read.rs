@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use csv::{ByteRecord, StringRecord};
-
 use crate::collect::{CollectOptions, Collector};
 use crate::error::Error;
-use crate::io::blocks::{Block, Blocks};
+use crate::io::blocks::Blocks;
 use crate::io::cfx::messages::Messages;
 use crate::io::form::LimitForm;
-use crate::io::header::Header;
 use crate::io::input::{BytesRead, Input, InputFile};
 use crate::io::layout::Layout;
 use crate::io::mapping::Mapping;
-use crate::io::parse::{Done, Job, parse};
+use crate::io::opening::{layout_of, take_header};
+#[cfg(feature = "parquet")]
+use crate::io::parquet;
+use crate::io::parse::{Content, Done, Job, parse};
 use crate::io::reject::{Reject, RejectReason};
 use crate::io::rows::{RowReader, Shared};
 use crate::io::tolerances::ToleranceTable;
@@ -256,21 +256,35 @@ fn read_files(
     let mut files = (Vec::new(), false, false);
     for (file, path) in (0..).zip(paths) {
         let mut input = Input::open(path, Arc::clone(bytes_read))?;
-        let mut queue = |layout: &Arc<Layout>, block: Block| {
-            let job = Job { number, layout: Arc::clone(layout), block };
+        let mut queue = |layout: &Arc<Layout>, content: Content| {
+            let job = Job { number, layout: Arc::clone(layout), content };
             number += 1;
             if stop.load(Ordering::Relaxed) || jobs.send(job).is_err() {
                 return Err(Error::Cancelled);
             }
             Ok(())
         };
+        if input.is_parquet() {
+            #[cfg(not(feature = "parquet"))]
+            return Err(input.refuse_parquet(
+                "this program was built without it: build with `--features parquet`, or write the records as CSV",
+            ));
+            #[cfg(feature = "parquet")]
+            {
+                let (input, layout) = parquet::read(input, file, options, shared, &mut queue)?;
+                files.1 |= layout.has_values();
+                files.2 |= !layout.verdict.is_absent();
+                files.0.push(input);
+                continue;
+            }
+        }
         if input.starts_as_json()? {
             let layout = Layout::of_messages(path.clone(), file, &shared.mapping)
                 .map_err(|reason| Error::Header { path: path.clone(), reason })?;
             let layout = Arc::new(layout);
             let mut messages = Messages::new(input);
             while let Some(block) = messages.next()? {
-                queue(&layout, block)?;
+                queue(&layout, Content::Text(block))?;
             }
             (files.1, files.2) = (true, true);
             files.0.push(messages.into_input());
@@ -284,59 +298,18 @@ fn read_files(
             });
         };
         let header = take_header(path, &mut block, options)?;
-        let layout = Layout::new(path.clone(), file, header, &shared.mapping, shared.tolerances.as_ref())
-            .map_err(|reason| Error::Header { path: path.clone(), reason })?;
-        if !options.inspect_only {
-            let needed = [("value", layout.has_values()), ("verdict", !layout.verdict.is_absent())];
-            if let Some((column, _)) = needed.iter().find(|(_, there)| !there) {
-                let listed = layout.header.listed();
-                let reason = format!(
-                    "there is no column {column:?}; the header has {listed}. Name the site's column in a mapping"
-                );
-                return Err(Error::Header { path: path.clone(), reason });
-            }
-        }
+        let layout = layout_of(path, file, header, options, shared)?;
         files.1 |= layout.has_values();
         files.2 |= !layout.verdict.is_absent();
         let layout = Arc::new(layout);
         let mut next = Some(block);
         while let Some(block) = next {
-            queue(&layout, block)?;
+            queue(&layout, Content::Text(block))?;
             next = blocks.next()?;
         }
         files.0.push(blocks.into_input());
     }
     Ok(files)
-}
-
-/// Cuts the header, and what stands before it, off the first block.
-pub(crate) fn take_header(path: &Path, block: &mut Block, options: &ReadOptions) -> Result<Header, Error> {
-    let fail = |reason: &str| Error::Header { path: path.to_owned(), reason: reason.into() };
-    if block.bytes.starts_with(&[0xff, 0xfe]) || block.bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(fail("the file is UTF-16; save it as UTF-8"));
-    }
-    let mut start = if block.bytes.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
-    for _ in 0..options.mapping.file.skip_lines {
-        let end = memchr::memchr(b'\n', &block.bytes[start..]);
-        start += end.ok_or_else(|| fail("the file ends before its header (file.skip_lines)"))? + 1;
-        block.first_line += 1;
-    }
-    let mut csv = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(options.mapping.delimiter())
-        .from_reader(&block.bytes[start..]);
-    let mut header = ByteRecord::new();
-    if !csv.read_byte_record(&mut header).unwrap_or(false) {
-        return Err(fail("the file has no header"));
-    }
-    let header = StringRecord::from_byte_record(header)
-        .map_err(|_| fail("the header is not UTF-8; save the file as UTF-8"))?;
-    let position = csv.position().clone();
-    let length = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    block.first_line += position.line() - 1;
-    block.bytes.drain(..(start + length).min(block.bytes.len()));
-    Ok(Header::new(header.iter()))
 }
 
 /// Tells the observer about the rows that the population left out as copies.

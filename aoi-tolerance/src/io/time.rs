@@ -32,6 +32,12 @@ impl TimeReader {
         Ok(Self { format: format.time_format.clone(), zone: zone.transpose()? })
     }
 
+    /// From now on times are RFC 3339, whatever the mapping's format: they were typed, and not written by the site.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn read_rfc3339(&mut self) {
+        self.format = None;
+    }
+
     /// The time a field names; none if it cannot be read, or names no offset and the mapping gives none.
     pub(crate) fn read(&self, text: &str) -> Option<i64> {
         let timestamp = match &self.format {

@@ -158,8 +158,9 @@ fn chosen_limits_are_refused_for_a_reason_or_obey_the_laws() {
 #[test]
 fn what_was_found_once_stays_mended() {
     type Target = (&'static str, fn(&[u8]));
-    let targets: [Target; 4] = [
+    let targets: &[Target] = &[
         ("records", targets::records),
+        ("parquet", targets::parquet),
         ("messages", targets::messages),
         ("mapping", targets::mapping),
         ("optimiser", targets::optimiser),

@@ -1,22 +1,40 @@
 //! What is done with the bytes of one input, by the mutations and the replay here and by the fuzz targets of `fuzz/`.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use aoi_tolerance::Error;
 use aoi_tolerance::evidence::Evidence;
 use aoi_tolerance::io::mapping::Mapping;
-use aoi_tolerance::io::{ReadOptions, Records, ToleranceTable, read_records};
+use aoi_tolerance::io::{Progress, ReadObserver, ReadOptions, Records, Reject, ToleranceTable, read_records};
 use aoi_tolerance::population::{Limit, LimitId};
 
 use crate::chosen;
 use crate::laws::obeys_the_laws;
 
+/// A few bytes of Parquet can stand for billions of records, which take their time and prove nothing more.
+const MOST: u64 = 50_000;
+
+struct Patience;
+
+impl ReadObserver for Patience {
+    fn reject(&mut self, _path: &Path, _reject: &Reject) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn progress(&mut self, progress: Progress) -> ControlFlow<()> {
+        if progress.rows > MOST { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
 /// What a reading of `bytes` gives, as far as it can be compared.
 pub(crate) fn read(bytes: &[u8], options: &ReadOptions) -> Result<Records, String> {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(bytes).expect("room");
-    let mut records = read_records(&[file.path().to_owned()], options, &mut ()).map_err(|e| e.to_string())?;
+    let mut records =
+        read_records(&[file.path().to_owned()], options, &mut Patience).map_err(|e| e.to_string())?;
     records.inputs[0].path = PathBuf::new();
     Ok(records)
 }
@@ -67,11 +85,23 @@ pub(crate) fn records(bytes: &[u8]) {
     let options = ReadOptions { threads: 1, ..ReadOptions::default() };
     let Ok(records) = read(bytes, &options) else { return };
     obeys_the_laws(&records);
-    let is_table = bytes.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| !b"{[".contains(b));
+    let is_text = !bytes.starts_with(b"PAR1");
+    let is_table =
+        is_text && bytes.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| !b"{[".contains(b));
     if is_table && !bytes.starts_with(&[0xef, 0xbb, 0xbf]) {
         let again = read(&quoted(bytes), &options).expect("quotes take nothing away");
         assert_eq!(said(&again), said(&records), "quotes decide");
     }
+}
+
+/// A Parquet file: it is refused or obeys the laws, and says the same when threads share its batches. Other bytes are made one by their
+/// beginning. Without the feature all are refused.
+pub(crate) fn parquet(bytes: &[u8]) {
+    let bytes = &[b"PAR1", bytes.get(4..).unwrap_or_default()].concat();
+    let with = |threads| read(bytes, &ReadOptions { threads, ..ReadOptions::default() });
+    let Ok(records) = with(1) else { return };
+    obeys_the_laws(&records);
+    assert_eq!(with(2).as_ref(), Ok(&records), "threads decide");
 }
 
 /// How the messages of the test data are read.

@@ -15,8 +15,9 @@ use crate::io::blocks::Block;
 use crate::io::cfx::messages;
 use crate::io::input::{BytesRead, Input};
 use crate::io::layout::Layout;
+use crate::io::opening::take_header;
 use crate::io::parse::{OfFile, parse_rows};
-use crate::io::read::{ReadObserver, ReadOptions, take_header};
+use crate::io::read::{ReadObserver, ReadOptions};
 use crate::io::rows::{Listener, RowReader, Shared};
 use crate::recalibrate::Fate;
 use crate::record::{Record, Verdict};
@@ -89,6 +90,11 @@ impl Follower {
     ) -> Result<Followed, Error> {
         let before = if path == Path::new("-") { Before::nothing() } else { Before::of(path, store)? };
         let mut input = Input::open(path, BytesRead::default())?;
+        if input.is_parquet() {
+            return Err(input.refuse_parquet(
+                "such a file is written once and does not grow, so that it cannot be watched: give CSV or IPC-CFX messages, or compute limits from it at once",
+            ));
+        }
         let mut followed = Followed::default();
         // The beginning is read again each time: the rows need their header's layout.
         let mut bytes = Vec::new();

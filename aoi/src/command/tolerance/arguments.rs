@@ -19,8 +19,8 @@ use crate::command::progress::Watcher;
 /// Where records come from and how they are read.
 #[derive(Args)]
 pub(crate) struct RecordArguments {
-    /// Record files: CSV or IPC-CFX messages (JSON), plain or compressed with gzip or zstd; `-` reads standard input, a folder stands
-    /// for the message files in it
+    /// Record files: CSV or IPC-CFX messages (JSON), plain or compressed with gzip or zstd, or Parquet if built with it; `-` reads
+    /// standard input (no Parquet), a folder stands for the message files in it
     #[arg(required = true, value_name = "RECORDS")]
     pub(crate) records: Vec<PathBuf>,
     /// Mapping from the site's columns and words to the record format
