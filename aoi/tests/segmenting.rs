@@ -312,3 +312,35 @@ fn what_cannot_be_used_is_refused_by_name_and_nothing_is_written() {
         assert!(!bench.path("no.st").exists(), "{words} left something");
     }
 }
+
+/// The same masks wherever the bank is searched.
+#[cfg(feature = "gpu")]
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn masks_do_not_depend_on_the_device() {
+    let bench = bench();
+    done(&bench, &format!("{INDEX} --fit w.st"));
+    let mut found = Vec::new();
+    for device in ["cpu", "gpu"] {
+        let said = bench.aoi(&format!("{PREDICT} --out {device} --device {device}"));
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(said.err.contains("note: searching on"), device == "gpu", "{said:?}");
+        let mut files: Vec<_> =
+            std::fs::read_dir(bench.path(device)).unwrap().map(|f| f.unwrap().path()).collect();
+        files.sort();
+        assert!(files.len() >= 3, "{files:?}");
+        found.push(files.iter().map(|f| std::fs::read(f).unwrap()).collect::<Vec<_>>());
+    }
+    assert_eq!(found[0], found[1]);
+}
+
+#[cfg(not(feature = "gpu"))]
+#[test]
+fn a_build_without_gpus_refuses_one_before_anything_is_written() {
+    let bench = bench();
+    done(&bench, &format!("{INDEX} --fit w.st"));
+    let said = bench.aoi(&format!("{PREDICT} --out masks-out --device gpu"));
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("--features gpu"), "{said:?}");
+    assert!(!bench.path("masks-out").exists());
+}

@@ -6,6 +6,9 @@ use aoi_retrieval::{CpuOptions, CpuSearch, Metric, RetrievalError, Search};
 use super::devices::Device;
 use super::outcome::Failure;
 
+/// What the processor is called.
+pub(crate) const CPU: &str = "cpu";
+
 /// A search, and where it runs.
 pub(crate) struct Placed<'a> {
     pub(crate) search: Box<dyn Search + 'a>,
@@ -27,7 +30,7 @@ pub(crate) fn prepare(
     }
     let search =
         CpuSearch::new(bank, metric, &CpuOptions { threads, ..CpuOptions::default() }).map_err(failed)?;
-    Ok(Placed { search: Box::new(search), device: "cpu".to_owned() })
+    Ok(Placed { search: Box::new(search), device: CPU.to_owned() })
 }
 
 /// A library's error as the command's.

@@ -7,10 +7,12 @@ use aoi::patch_encoder::{PatchEncoder, VitOptions, open};
 use aoi::segment::{Decision, NetworkSegmenter, Predictor, Segmenter, Settings};
 use aoi_encoder::Tiling;
 use aoi_encoder::finetune::Tuned;
-use aoi_retrieval::{Bank, Rule};
+use aoi_retrieval::{Bank, Metric, Rule};
 use clap::{Args, ValueEnum};
 
+use crate::command::devices::Device;
 use crate::command::outcome::Failure;
+use crate::command::search::{CPU, prepare};
 use crate::command::weights::LoadArguments;
 
 /// How pictures become patches.
@@ -157,6 +159,9 @@ pub(crate) struct PredictorArguments {
     settings: SettingArguments,
     #[command(flatten)]
     encoder: EncoderArguments,
+    /// Where the bank is searched; results do not depend on it
+    #[arg(long, value_enum, default_value = "auto")]
+    device: Device,
     #[command(flatten)]
     threads: ThreadArguments,
 }
@@ -178,11 +183,20 @@ impl PredictorArguments {
                     "a network says itself how pictures are prepared; neighbours and mixing need a --bank";
                 return Err(Failure::Usage(words.into()));
             }
+            if self.device == Device::Gpu {
+                return Err(Failure::Usage(
+                    "a network is computed on the CPU: --device gpu needs a --bank".into(),
+                ));
+            }
             return work(&NetworkSegmenter::load(&self.weights, settings, threads)?);
         };
         let encoder = self.encoder.open(&self.weights, threads)?;
         let bank = bank(path)?;
-        work(&Segmenter::new(&*encoder, &bank, settings, threads)?)
+        let placed = prepare(bank.keys(), Metric::Cosine, self.device, threads)?;
+        if placed.device != CPU {
+            eprintln!("note: searching on {}", placed.device);
+        }
+        work(&Segmenter::with_search(&*encoder, &bank, placed.search, settings, threads)?)
     }
 }
 

@@ -236,6 +236,25 @@ fn selected_bins_are_the_twins_at_every_size_of_shard_and_k() {
     }
 }
 
+/// A bin whose upper bound is the threshold itself may hold a row that ties with the k-th.
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn bins_that_only_reach_the_threshold_are_kept() {
+    // Zeros without any error have one key as both bounds.
+    let best = [0.0_f32, -1.0, 0.0, 0.0, -1.0];
+    let (terms, coefficients) = ([[0.0_f32; 4]; 5], [[[0.0_f32; 4]; 2]; 1]);
+    let p = Parameters { queries: 1, bins: 5, k: 2, capacity: 5, ..Parameters::default() };
+    let (states, chosen) = ([State::default()], [u32::MAX; 5]);
+    let buffers = [bytes(&best), bytes(&terms), bytes(&coefficients), bytes(&states), bytes(&chosen)];
+    assert_eq!(select_bins(&p, &best, &terms, coefficients[0][0], &mut { states[0] }), [0, 2, 3]);
+    for [kernel, _] in selections() {
+        let after = dispatch(device(), kernel, &p, &buffers, [1, 1, 1]);
+        let mut kept: Vec<u32> = bytemuck::pod_collect_to_vec(&after[4]);
+        kept.sort_unstable();
+        assert_eq!(kept, [0, 2, 3, u32::MAX, u32::MAX]);
+    }
+}
+
 #[test]
 #[ignore = "needs a GPU, or a program that plays one"]
 fn rescored_bins_are_the_twins() {
