@@ -5,13 +5,14 @@ import argparse
 import os
 
 import encoder
+import growth
 import harness
 import live
 import retrieval
 import tolerance
 import training
 
-WORKS = {"encoder": encoder, "live": live, "retrieval": retrieval, "tolerance": tolerance, "training": training}
+WORKS = {"encoder": encoder, "growth": growth, "live": live, "retrieval": retrieval, "tolerance": tolerance, "training": training}
 
 
 def main():
