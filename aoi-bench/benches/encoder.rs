@@ -3,36 +3,13 @@
 //! `cargo bench -p aoi-bench --bench encoder`; `-- --test` runs every body once on the smallest size.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
+use aoi_bench::network::drawn;
+use aoi_bench::trial::sizes;
 use aoi_encoder::ndarray::{Array4, Axis};
-use aoi_encoder::{
-    Config, Encoder, EncoderOptions, Features, Params, Precision, Role, Table, Workspace, reference,
-};
+use aoi_encoder::{Config, Encoder, EncoderOptions, Features, Params, Precision, Workspace, reference};
 use aoi_testing::Seeded;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-
-/// The sizes to measure; the first one when bodies are only tried out.
-fn sizes(all: &[usize]) -> &[usize] {
-    if std::env::args().any(|a| a == "--test") { &all[..1] } else { all }
-}
-
-/// Parameters of sensible size: norms around one, matrices by their inputs.
-fn params(config: &Config) -> Params<f32> {
-    let table = Arc::new(Table::new(config).expect("a sound configuration"));
-    let (mut params, mut seeded) = (Params::<f32>::zeros(table.clone()), Seeded::new(1));
-    for tensor in table.tensors() {
-        let inputs: usize = tensor.shape[1..].iter().product();
-        let (centre, spread) = match tensor.role {
-            Role::Norm | Role::Scale => (1.0, 0.1),
-            Role::Matrix => (0.0, (1.0 / inputs as f32).sqrt()),
-            _ => (0.0, 0.1),
-        };
-        let noise = seeded.normals_f32(tensor.len());
-        params.get_mut(&tensor.name).iter_mut().zip(noise).for_each(|(p, n)| *p = centre + spread * n);
-    }
-    params
-}
 
 fn images(config: &Config, batch: usize, side: usize) -> Array4<f32> {
     let shape = (batch, config.channels, side, side);
@@ -64,7 +41,8 @@ fn measure(
 ) {
     let mut group = criterion.benchmark_group(name);
     group.sample_size(10);
-    let (params, images) = (params(config), images(config, batch, side));
+    let params = drawn(config, 1).expect("a sound configuration");
+    let images = images(config, batch, side);
     let grid = config.grid_of(side, side).expect("whole patches");
     group.throughput(Throughput::Elements((batch * grid.len()) as u64));
     for (function, precision, bound) in

@@ -5,16 +5,12 @@
 use std::hint::black_box;
 
 use aoi_bench::live::{Stream, StreamOptions};
+use aoi_bench::trial::sizes;
 use aoi_testing::Seeded;
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;
 use aoi_tolerance::recalibrate::{Arrival, LiveOptions, Ranked, Recalibrator};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-
-/// The sizes to measure; the first one when testing.
-fn sizes(all: &[usize]) -> &[usize] {
-    if std::env::args().any(|a| a == "--test") { &all[..1] } else { all }
-}
 
 fn push_all(stream: &Stream) -> Recalibrator {
     let mut live = Recalibrator::new(LiveOptions::default());

@@ -7,21 +7,12 @@ use std::path::PathBuf;
 
 use aoi_bench::flagged::{Flagged, FlaggedOptions};
 use aoi_bench::generate::{RecordsOptions, Written, write_records};
+use aoi_bench::trial::sizes;
 use aoi_tolerance::io::{ReadOptions, Records, read_records};
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;
 use aoi_tolerance::simulate::simulate;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-
-/// Whether bodies are only tried out.
-fn testing() -> bool {
-    std::env::args().any(|a| a == "--test")
-}
-
-/// The sizes to measure; the first one when testing.
-fn sizes(all: &[usize]) -> &[usize] {
-    if testing() { &all[..1] } else { all }
-}
 
 /// A records file in a folder that goes when it is dropped.
 struct Input {

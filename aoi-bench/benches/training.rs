@@ -2,17 +2,13 @@
 //!
 //! `cargo bench -p aoi-bench --bench training`; `-- --test` runs every body once on the smallest size.
 
+use aoi_bench::trial::is_trial;
 use aoi_encoder::mae::{Decoder, Mae, MaeBatches, MaeTape, Mask};
 use aoi_encoder::ndarray::Array4;
 use aoi_encoder::optimise::{AdamW, AdamWOptions, clip};
 use aoi_encoder::{Config, Grid, Params};
 use aoi_testing::Seeded;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-
-/// Whether bodies are only tried out.
-fn testing() -> bool {
-    std::env::args().any(|a| a == "--test")
-}
 
 /// A network and a batch for it.
 struct Case {
@@ -73,7 +69,7 @@ fn steps(criterion: &mut Criterion) {
             32,
         ),
     ];
-    for (name, config, decoder, batch) in &cases[..if testing() { 1 } else { cases.len() }] {
+    for (name, config, decoder, batch) in &cases[..if is_trial() { 1 } else { cases.len() }] {
         let mut case = Case::new(config, *decoder, *batch);
         let mut gradient = Params::zeros(case.mae.table().clone());
         let mut batches = MaeBatches::new(2, 8, false).expect("threads");

@@ -14,12 +14,14 @@ use crate::error::Error;
 struct Ready {
     key: [String; 3],
     encoder: Encoder,
+    /// Numbers that it learned.
+    weights: usize,
     images: Array4<f32>,
     workspace: Workspace,
     features: Features,
 }
 
-/// Answers requests `SETTING MODEL BATCH RUNS OUT`, one a line, with `{"seconds": [..], "operations": ..}` until the input ends.
+/// Answers requests `SETTING MODEL BATCH RUNS OUT`, one a line, with `{"seconds": [..], "operations": .., "bytes": ..}` until the input ends.
 ///
 /// `SETTING` is `f32` or `bf16`, with `/avx512` where the matrix unit is not to be used. Loading and a first run are not timed; with `OUT` other
 /// than `-` the tokens \[b, 1 + t, d\] of the last run go to that file as little-endian f32.
@@ -52,7 +54,10 @@ pub fn serve(
         let config = current.encoder.config();
         let (b, _, height, width) = current.images.dim();
         let operations = b as f64 * config.operations(config.grid_of(height, width)?);
-        let answer = serde_json::json!({ "seconds": seconds, "operations": operations });
+        // Weights, pictures and tokens, each once.
+        let (weight, tokens) = (if setting == "f32" { 4 } else { 2 }, current.tokens().len());
+        let bytes = current.weights * weight + 4 * (current.images.len() + tokens);
+        let answer = serde_json::json!({ "seconds": seconds, "operations": operations, "bytes": bytes });
         writeln!(output, "{answer}").and_then(|()| output.flush()).map_err(stream)?;
         ready = Some(current);
     }
@@ -80,6 +85,7 @@ impl Ready {
         let encoder = EncoderOptions { precision, instructions };
         let mut ready = Self {
             encoder: Encoder::with_options(&weights.config, &weights.params, &encoder)?,
+            weights: weights.params.table().len(),
             images: read_npy(&folder.join(format!("images-{batch}.npy")))?,
             workspace: Workspace::new(threads)?,
             features: Features::default(),

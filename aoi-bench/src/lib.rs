@@ -5,6 +5,8 @@
 //! records into tables and plots. [`quoted`] finds numbers in a text that differ from their record. The peers live in `tools/peers`.
 
 pub mod ceilings;
+#[cfg(feature = "gpu")]
+pub mod device;
 mod error;
 pub mod features;
 pub mod flagged;
@@ -16,8 +18,10 @@ pub mod live_store;
 pub mod machine;
 pub mod mae_steps;
 pub mod neighbours;
+pub mod network;
 pub mod quoted;
 pub mod record;
 pub mod report;
+pub mod trial;
 
 pub use error::Error;

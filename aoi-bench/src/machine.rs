@@ -12,6 +12,9 @@ pub struct Machine {
     pub cpu: String,
     /// Vendor family, model and stepping, where the model name says little.
     pub cpu_numbers: String,
+    /// Name and driver of the GPU, where it is what was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
     /// Vector extensions that the kernels here know.
     pub features: Vec<String>,
     /// Cores that this process may use.
@@ -40,28 +43,49 @@ impl Machine {
         Self {
             cpu: field("model name"),
             cpu_numbers: numbers,
+            gpu: None,
             features: features(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_mib: memory_kib.unwrap_or(0) / 1024,
             system: output("uname", &["-sr"]).unwrap_or_else(|| std::env::consts::OS.to_owned()),
             rustc: output("rustc", &["--version"]).unwrap_or_else(|| "unknown".to_owned()),
-            commit: output("git", &["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned()),
-            dirty: status.is_none_or(|s| !s.is_empty()),
+            commit: output("git", &["rev-parse", "HEAD"])
+                .or_else(packed)
+                .unwrap_or_else(|| "unknown".to_owned()),
+            dirty: status.map_or_else(|| packed().is_none(), |s| !s.is_empty()),
         }
     }
 
-    /// The folder of its results: the processor's name in lower case with hyphens, its numbers, and the cores.
-    pub fn folder(&self) -> String {
-        let plain = self.cpu.replace("(R)", " ").replace("(TM)", " ");
-        let words = plain.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
-        let name = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
-        format!("{name}-{}-x{}", self.cpu_numbers, self.cores)
+    /// The same machine, when its GPU is measured.
+    #[must_use]
+    pub fn with_gpu(self, name: &str, driver: &str) -> Self {
+        Self { gpu: Some(format!("{name}; {driver}")), ..self }
     }
+
+    /// The folder of its results: the processor's name in lower case with hyphens, its numbers, and the cores; or the GPU's name.
+    pub fn folder(&self) -> String {
+        if let Some(gpu) = &self.gpu {
+            return slug(gpu.split(';').next().unwrap_or(gpu));
+        }
+        format!("{}-{}-x{}", slug(&self.cpu), self.cpu_numbers, self.cores)
+    }
+}
+
+/// A name in lower case with hyphens.
+fn slug(name: &str) -> String {
+    let plain = name.replace("(R)", " ").replace("(TM)", " ");
+    let words = plain.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
 /// The first `name : value` line's value.
 fn entry<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().filter_map(|l| l.split_once(':')).find(|(n, _)| n.trim() == name).map(|(_, v)| v.trim())
+}
+
+/// The commit that programs brought here without their source were built from, as `tools/gpu/run.sh` says.
+fn packed() -> Option<String> {
+    std::env::var("AOI_BENCH_COMMIT").ok().filter(|c| !c.is_empty())
 }
 
 /// What a command printed, if it succeeded.
@@ -103,6 +127,8 @@ mod tests {
         machine.cpu_numbers = "6-106-6".into();
         machine.cores = 2;
         assert_eq!(machine.folder(), "intel-xeon-gold-6338-cpu-2-00ghz-6-106-6-x2");
+        let with = machine.with_gpu("NVIDIA H100 80GB HBM3", "NVIDIA 580.1");
+        assert_eq!(with.folder(), "nvidia-h100-80gb-hbm3");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use aoi_bench::Error;
-use aoi_bench::ceilings::{Ceilings, Effort, measure};
+use aoi_bench::ceilings::{Ceiling, Ceilings, Effort, measure};
+#[cfg(feature = "gpu")]
+use aoi_bench::device::{DeviceArguments, GpuSearchArguments};
 use aoi_bench::features::{self, FeaturesOptions};
 use aoi_bench::flagged::{Flagged, FlaggedOptions};
 use aoi_bench::generate::{RecordsOptions, write_records};
@@ -14,7 +16,7 @@ use aoi_bench::live::StreamOptions;
 use aoi_bench::live_store;
 use aoi_bench::machine::Machine;
 use aoi_bench::mae_steps;
-use aoi_bench::neighbours::Server;
+use aoi_bench::neighbours::{Engine, Server};
 use aoi_bench::{forward, quoted, report};
 use aoi_encoder::mae::Decoder;
 use aoi_retrieval::{CompactCopy, Metric};
@@ -39,8 +41,25 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         results: Option<PathBuf>,
     },
+    /// Measure what a GPU could do at best; the file as above
+    #[cfg(feature = "gpu")]
+    GpuCeilings {
+        /// Folder of results; the file goes to FOLDER/<GPU>/<date>
+        #[arg(long, value_name = "FOLDER")]
+        results: Option<PathBuf>,
+        #[command(flatten)]
+        device: DeviceArguments,
+    },
     /// Describe this machine as JSON
-    Machine,
+    Machine {
+        /// With its GPU
+        #[cfg(feature = "gpu")]
+        #[arg(long)]
+        gpu: bool,
+        #[cfg(feature = "gpu")]
+        #[command(flatten)]
+        device: DeviceArguments,
+    },
     /// Time limits from flagged values in memory; prints seconds as JSON
     InMemory {
         /// Folder made by `generate flagged`
@@ -97,6 +116,9 @@ enum Command {
         /// Scan the f32 rows only
         #[arg(long)]
         no_copy: bool,
+        #[cfg(feature = "gpu")]
+        #[command(flatten)]
+        gpu: GpuSearchArguments,
     },
     /// Take steps of masked-autoencoder pre-training, one a line on standard input; answers with seconds and loss as JSON
     MaeSteps {
@@ -212,9 +234,20 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             features::write(&bank, &out.join("bank.npy"))?;
             features::write(&asked, &out.join("queries.npy"))?;
         }
-        Command::Neighbours { bank, k, metric, threads, no_copy } => {
+        Command::Neighbours {
+            bank,
+            k,
+            metric,
+            threads,
+            no_copy,
+            #[cfg(feature = "gpu")]
+            gpu,
+        } => {
             let copy = if no_copy { CompactCopy::Never } else { CompactCopy::Auto };
-            let server = Server { bank: features::read(&bank)?, metric, k, threads, copy };
+            let engine = Engine::Cpu(copy);
+            #[cfg(feature = "gpu")]
+            let engine = gpu.engine()?.unwrap_or(engine);
+            let server = Server { bank: features::read(&bank)?, metric, k, threads, engine };
             server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
         Command::MaeSteps { inputs, preset, decoder, threads, at_once } => {
@@ -222,8 +255,21 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             let mut server = mae_steps::Server::read(&inputs, &preset, decoder, (threads, at_once))?;
             server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
-        Command::Ceilings { results } => ceilings(results.as_deref())?,
-        Command::Machine => print_json(&describe()),
+        Command::Ceilings { results } => {
+            write_ceilings(results.as_deref(), Machine::describe(), "ceilings", measure(Effort::FULL)?)?;
+        }
+        #[cfg(feature = "gpu")]
+        Command::GpuCeilings { results, device } => {
+            let gpu = device.open()?;
+            let found = aoi_bench::ceilings::gpu::measure(&gpu, Effort::FULL)?;
+            write_ceilings(results.as_deref(), with_gpu(&gpu), "gpu-ceilings", found)?;
+        }
+        #[cfg(not(feature = "gpu"))]
+        Command::Machine {} => print_json(&described(&Machine::describe())),
+        #[cfg(feature = "gpu")]
+        Command::Machine { gpu: false, .. } => print_json(&described(&Machine::describe())),
+        #[cfg(feature = "gpu")]
+        Command::Machine { gpu: true, device } => print_json(&described(&with_gpu(&device.open()?))),
         Command::InMemory { folder, threads, rounds, limits } => {
             let columns = Flagged::read(&folder)?;
             let options = Options { threads, ..Options::default() };
@@ -254,21 +300,30 @@ fn run(command: Command) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The machine with the name of its results folder.
-fn describe() -> serde_json::Value {
-    let machine = Machine::describe();
+/// A machine with the name of its results folder.
+fn described(machine: &Machine) -> serde_json::Value {
     serde_json::json!({ "folder": machine.folder(), "machine": machine })
 }
 
-fn ceilings(results: Option<&Path>) -> Result<(), Error> {
-    let machine = Machine::describe();
+/// This machine, when its GPU is measured.
+#[cfg(feature = "gpu")]
+fn with_gpu(gpu: &aoi_retrieval::gpu::Gpu) -> Machine {
+    Machine::describe().with_gpu(&gpu.info().name, &gpu.info().driver)
+}
+
+fn write_ceilings(
+    results: Option<&Path>,
+    machine: Machine,
+    command: &str,
+    ceilings: Vec<Ceiling>,
+) -> Result<(), Error> {
     let now = jiff::Timestamp::now();
     let folder = results.map(|r| r.join(machine.folder()).join(now.strftime("%Y-%m-%d").to_string()));
     let ceilings = Ceilings {
         date: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         machine,
-        command: "aoi-bench ceilings".to_owned(),
-        ceilings: measure(Effort::FULL)?,
+        command: format!("aoi-bench {command}"),
+        ceilings,
     };
     for c in &ceilings.ceilings {
         let (name, path) = (&c.name, &c.path);

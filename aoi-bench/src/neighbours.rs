@@ -3,16 +3,19 @@
 //! | request | work that is timed | answer |
 //! |---|---|---|
 //! | `build` | preparing the bank for searching | `seconds`, `extra_mib` |
-//! | `search QUERIES.npy OUT.npy` | finding the neighbours | `seconds`, `routes`, `bins`, `rescored` (means per query); indices in OUT |
+//! | `search QUERIES.npy OUT.npy` | finding the neighbours | `seconds`, `routes`, `bins`, `rescored` (means per query), on a GPU also `kernels` (seconds of each), `on_host`, `bytes_back`; indices in OUT |
 //! | `coreset COUNT OUT.npy` | choosing rows by greedy k-centre | `seconds`; the rows in OUT |
 
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
+#[cfg(feature = "gpu")]
+use aoi_retrieval::gpu::{Gpu, GpuOptions, GpuReport, GpuSearch, Scan};
 use aoi_retrieval::ndarray::{Array1, Array2};
 use aoi_retrieval::{
-    Certificate, CompactCopy, CpuOptions, CpuSearch, Metric, Neighbours, Search, SearchOptions, coreset,
+    Certificate, CompactCopy, CpuOptions, CpuSearch, Metric, Neighbours, RetrievalError, Search,
+    SearchOptions, coreset,
 };
 use ndarray_npy::WriteNpyExt;
 use serde_json::{Value, json};
@@ -31,8 +34,66 @@ pub struct Server {
     pub k: usize,
     /// Threads of every request.
     pub threads: usize,
-    /// Whether the search may make its compact copy.
-    pub copy: CompactCopy,
+    /// Where the search runs, and how.
+    pub engine: Engine,
+}
+
+/// Where a search runs, and what its first scan reads.
+#[derive(Debug, Clone)]
+pub enum Engine {
+    /// The processor.
+    Cpu(CompactCopy),
+    /// A GPU.
+    #[cfg(feature = "gpu")]
+    Gpu(Gpu, Scan),
+}
+
+/// A prepared search.
+#[derive(Debug)]
+enum Prepared<'a> {
+    Cpu(Box<CpuSearch<'a>>),
+    #[cfg(feature = "gpu")]
+    Gpu(Box<GpuSearch<'a>>),
+}
+
+impl Prepared<'_> {
+    /// Bytes that it holds beside the rows in memory.
+    fn extra_bytes(&self) -> u64 {
+        match self {
+            Self::Cpu(search) => search.extra_bytes() as u64,
+            #[cfg(feature = "gpu")]
+            Self::Gpu(search) => search.device_bytes(),
+        }
+    }
+
+    /// The neighbours, and what else there is to say.
+    fn search(
+        &self,
+        queries: &Array2<f32>,
+        options: &SearchOptions,
+    ) -> Result<(Neighbours, Value), RetrievalError> {
+        match self {
+            Self::Cpu(search) => search.search(queries.view(), options).map(|found| (found, json!({}))),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(search) => {
+                let (found, report) = search.search_with_report(queries.view(), options)?;
+                Ok((found, described(&report)))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn described(report: &GpuReport) -> Value {
+    let kernels = report.kernels.map(|t| {
+        json!({
+            "scan": t.scan.as_secs_f64(),
+            "select": t.select.as_secs_f64(),
+            "rescore": t.rescore.as_secs_f64(),
+            "merge": t.merge.as_secs_f64(),
+        })
+    });
+    json!({"kernels": kernels, "on_host": report.on_host, "bytes_back": report.bytes_back})
 }
 
 impl Server {
@@ -73,20 +134,32 @@ impl Server {
         Ok(())
     }
 
-    fn build(&self) -> Result<CpuSearch<'_>, Error> {
-        let options = CpuOptions { copy: self.copy, threads: self.threads, ..CpuOptions::default() };
-        Ok(CpuSearch::new(self.bank.view(), self.metric, &options)?)
+    fn build(&self) -> Result<Prepared<'_>, Error> {
+        let (bank, threads) = (self.bank.view(), self.threads);
+        Ok(match &self.engine {
+            Engine::Cpu(copy) => {
+                let options = CpuOptions { copy: *copy, threads, ..CpuOptions::default() };
+                Prepared::Cpu(Box::new(CpuSearch::new(bank, self.metric, &options)?))
+            }
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(gpu, scan) => {
+                let options = GpuOptions { scan: *scan, threads, ..GpuOptions::default() };
+                Prepared::Gpu(Box::new(GpuSearch::new(gpu, bank, self.metric, &options)?))
+            }
+        })
     }
 
-    fn search(&self, search: &CpuSearch<'_>, queries: &Path, out: &Path) -> Result<Value, Error> {
+    fn search(&self, search: &Prepared<'_>, queries: &Path, out: &Path) -> Result<Value, Error> {
         let queries = features::read(queries)?;
         let options = SearchOptions { k: self.k, threads: self.threads };
         let start = Instant::now();
-        let found = search.search(queries.view(), &options)?;
-        let seconds = start.elapsed().as_secs_f64();
+        let (found, mut answer) = search.search(&queries, &options)?;
+        answer["seconds"] = start.elapsed().as_secs_f64().into();
         write_npy(&found.indices, out)?;
-        let (bins, rescored) = (mean(&found, |c| c.bins), mean(&found, |c| c.rescored));
-        Ok(json!({"seconds": seconds, "routes": found.route_counts(), "bins": bins, "rescored": rescored}))
+        answer["routes"] = json!(found.route_counts());
+        answer["bins"] = mean(&found, |c| c.bins).into();
+        answer["rescored"] = mean(&found, |c| c.rescored).into();
+        Ok(answer)
     }
 
     fn coreset(&self, count: usize, out: &str) -> Result<Value, Error> {
@@ -131,7 +204,13 @@ mod tests {
             .unwrap()
             .search(queries.view(), &SearchOptions { k: 4, threads: 1 })
             .unwrap();
-        let server = Server { bank, metric: Metric::Cosine, k: 4, threads: 1, copy: CompactCopy::Always };
+        let server = Server {
+            bank,
+            metric: Metric::Cosine,
+            k: 4,
+            threads: 1,
+            engine: Engine::Cpu(CompactCopy::Always),
+        };
         let requests =
             format!("build\nsearch {} {}\ncoreset 7 {}\n", path("q.npy"), path("i.npy"), path("c.npy"));
         let mut answers = Vec::new();
@@ -151,7 +230,8 @@ mod tests {
     #[test]
     fn an_unknown_request_is_an_error() {
         let (bank, _) = features::draw(&FeaturesOptions { rows: 9, queries: 1, width: 4, seed: 8 });
-        let server = Server { bank, metric: Metric::L2, k: 1, threads: 1, copy: CompactCopy::Never };
+        let server =
+            Server { bank, metric: Metric::L2, k: 1, threads: 1, engine: Engine::Cpu(CompactCopy::Never) };
         assert!(server.serve("find\n".as_bytes(), Vec::new()).unwrap_err().to_string().contains("find"));
     }
 }

@@ -38,6 +38,9 @@ pub struct Comparison {
     /// Multiplications and additions of one run, where the work is counted in them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations: Option<f64>,
+    /// Bytes that one run must move at least, each input read once and each result written once, where that is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<f64>,
     /// The runs of each implementation; the first is the one that the others are compared with.
     pub runs: Vec<Runs>,
 }

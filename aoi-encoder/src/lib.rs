@@ -16,7 +16,7 @@
 //!
 //! With masks, an encoder becomes a segmentation network ([`finetune`]), its gradient checked in the same two ways.
 //!
-//! **Limits.** On the CPU; fine-tuning with a linear head only. Exact GELU or `SwiGLU`; a class token is required; patches are square. Different
+//! **Limits.** On the CPU; fine-tuning with a linear head or `UPerNet`. Exact GELU or `SwiGLU`; a class token is required; patches are square. Different
 //! instruction sets may round differently. Files of other architectures are refused, not guessed at.
 //!
 //! ```

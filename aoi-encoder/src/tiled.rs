@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array4, ArrayRef3, Axis, s};
 
-use crate::images::{Stitch, tiles};
+use crate::images::{Stitch, Tile, tiles};
 use crate::{Encoder, Error, Features, Grid, Result, Tiling, Workspace};
 
 /// The tokens of one picture.
@@ -40,13 +40,45 @@ pub fn encode_picture(
     picture: &ArrayRef3<f32>,
     pass: TiledPass<'_>,
 ) -> Result<PictureTokens> {
+    let grid = whole_grid(encoder, picture)?;
+    let mut stitch = Stitch::new(grid, encoder.config().width);
+    let mut class = vec![0.0_f64; encoder.config().width];
+    let tiles = each_group(encoder, picture, pass, &[], |group, features, _| {
+        for (i, tile) in group.iter().enumerate() {
+            stitch.add(*tile, &features.patches.index_axis(Axis(0), i))?;
+            class.iter_mut().zip(features.class.row(i)).for_each(|(sum, &v)| *sum += f64::from(v));
+        }
+        Ok(())
+    })?;
+    let class = class.iter().map(|sum| (sum / tiles as f64) as f32).collect();
+    Ok(PictureTokens { grid, patches: stitch.finish()?, class })
+}
+
+/// The patches of a picture.
+pub(crate) fn whole_grid(encoder: &Encoder, picture: &ArrayRef3<f32>) -> Result<Grid> {
+    let (c, height, width) = picture.dim();
+    crate::images_grid(encoder.config(), &[1, c, height, width])
+}
+
+/// Encodes the tiles of a normalised picture and hands them out, a batch at a time, with what the encoder made of them (`blocks` of the
+/// intermediate ones) and the threads that it used. Returns how many tiles there are.
+///
+/// # Errors
+/// As [`encode_picture`], and what `visit` returns.
+pub(crate) fn each_group(
+    encoder: &Encoder,
+    picture: &ArrayRef3<f32>,
+    pass: TiledPass<'_>,
+    blocks: &[usize],
+    mut visit: impl FnMut(&[Tile], &Features, Option<&rayon::ThreadPool>) -> Result<()>,
+) -> Result<usize> {
     let TiledPass { tiling, batch, workspace } = pass;
     if batch == 0 {
         return Err(Error::config("batch", "1 or more", &0));
     }
     let config = encoder.config();
-    let (p, (c, height, width)) = (config.patch, picture.dim());
-    let whole = crate::images_grid(config, &[1, c, height, width])?;
+    let (p, c) = (config.patch, picture.dim().0);
+    let whole = whole_grid(encoder, picture)?;
     let crop = match tiling {
         Tiling::Overlap(_) => config.grid,
         Tiling::Whole => whole,
@@ -57,8 +89,6 @@ pub fn encode_picture(
     };
     let tiles = tiles(whole, crop, overlap)?;
     let mut features = Features::default();
-    let mut stitch = Stitch::new(whole, config.width);
-    let mut class = vec![0.0_f64; config.width];
     for group in tiles.chunks(batch) {
         let (rows, columns) = (group[0].grid.rows * p, group[0].grid.columns * p);
         let mut images = Array4::zeros((group.len(), c, rows, columns));
@@ -66,12 +96,8 @@ pub fn encode_picture(
             let (y, x) = (tile.row * p, tile.column * p);
             target.assign(&picture.slice(s![.., y..y + rows, x..x + columns]));
         }
-        encoder.forward_into(&images, &[], workspace, &mut features)?;
-        for (i, tile) in group.iter().enumerate() {
-            stitch.add(*tile, &features.patches.index_axis(Axis(0), i))?;
-            class.iter_mut().zip(features.class.row(i)).for_each(|(sum, &v)| *sum += f64::from(v));
-        }
+        encoder.forward_into(&images, blocks, workspace, &mut features)?;
+        visit(group, &features, workspace.pool.as_ref())?;
     }
-    let class = class.iter().map(|sum| (sum / tiles.len() as f64) as f32).collect();
-    Ok(PictureTokens { grid: whole, patches: stitch.finish()?, class })
+    Ok(tiles.len())
 }

@@ -202,6 +202,40 @@ fn an_interrupted_and_resumed_run_ends_in_the_same_bits_on_any_number_of_threads
 }
 
 #[test]
+fn a_pyramid_learns_predicts_what_it_measured_and_resumes_to_the_same_bits_on_any_number_of_threads() {
+    let bench = Bench::new(10);
+    let config = format!("head = \"upernet\"\n{CONFIG}[upernet]\nwidth = 8\ngroup = 3\n");
+    let long = config.replace("epochs = 6", "epochs = 40");
+    let whole = run(&bench.job("whole", &long), u64::MAX).unwrap();
+    let best = whole.best_mean_iou.unwrap();
+    assert!(best > 0.7, "{best}");
+    let network = Tuned::load(&bench.path("whole/network.safetensors")).unwrap();
+    // The held-out pictures are larger than a tile: four of them, and of every number of threads the same bits.
+    let probabilities = |threads| {
+        network.probabilities(&bench.examples[0].picture, &mut Workspace::new(threads).unwrap()).unwrap()
+    };
+    assert_eq!(probabilities(1), probabilities(3));
+    let metrics = std::fs::read_to_string(bench.path("whole/metrics.csv")).unwrap();
+    let missed = metrics.lines().filter_map(|l| l.split(',').nth(6)?.parse::<f64>().ok());
+    assert_eq!(missed.reduce(f64::min).map(|m| 1.0 - m), whole.best_mean_iou, "the best was kept");
+    let bytes = std::fs::read(bench.path("whole/network.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let statistics = file.tensor("head.statistics").unwrap();
+    // Three levels: two laterals, four coarse grids, the bottleneck, two smoothings, the fusion.
+    assert_eq!(statistics.shape(), [10, 2, 8]);
+    let numbers: Vec<f32> =
+        statistics.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+    assert!(numbers.chunks_exact(16).all(|unit| unit[8..].iter().all(|&v| v > 0.0)), "variances");
+
+    let job = |name: &str| bench.job(name, &config);
+    let whole = run(&job("short"), u64::MAX).unwrap();
+    assert_eq!(run(&job("cut"), 4).unwrap().ending, Ending::Interrupted);
+    let resumed = FinetuneJob { resume: true, config: None, threads: 3, ..job("cut") };
+    assert_eq!(run(&resumed, u64::MAX).unwrap(), whole);
+    bench.assert_same("short", "cut");
+}
+
+#[test]
 fn nonsense_is_refused_with_a_clear_word() {
     let mut bench = Bench::new(5);
     let refused = |job: &FinetuneJob<'_>, words: &[&str]| {
@@ -221,6 +255,10 @@ fn nonsense_is_refused_with_a_clear_word() {
     changed.params.get_mut("norm.bias")[0] = 0.5;
     refused(&FinetuneJob { resume: true, weights: &changed, ..bench.job("other", CONFIG) }, &["encoder = "]);
     refused(
+        &bench.job("wide", &format!("head = \"upernet\"\nupernet = {{ width = 0 }}\n{CONFIG}")),
+        &["upernet.width", "0"],
+    );
+    refused(
         &bench.job("three", &format!("tune = {{ lora = {{ rank = 17, alpha = 1.0 }} }}\n{CONFIG}")),
         &["rank", "16"],
     );
@@ -235,7 +273,7 @@ fn nonsense_is_refused_with_a_clear_word() {
     refused(&bench.job("channels", CONFIG), &["p2", "2 or 1"]);
     bench.examples.truncate(1);
     refused(&bench.job("one", CONFIG), &["1, 1 of them held out"]);
-    for name in ["three", "empty", "shape", "channels", "one"] {
+    for name in ["three", "wide", "empty", "shape", "channels", "one"] {
         assert!(!bench.path(name).exists(), "nothing was written for {name}");
     }
 }

@@ -51,7 +51,12 @@ fn params(network: &Network, seed: u64) -> Params<f64> {
 }
 
 fn example(config: &Config) -> (Vec<f64>, Vec<u8>) {
-    let pixels = config.grid.len() * config.patch * config.patch;
+    examples(config, 1)
+}
+
+/// So many images, one after the other.
+fn examples(config: &Config, images: usize) -> (Vec<f64>, Vec<u8>) {
+    let pixels = images * config.grid.len() * config.patch * config.patch;
     let mut seeded = Seeded::new(31);
     let image = (0..config.channels * pixels).map(|_| seeded.normal()).collect();
     (image, (0..CLASSES * pixels).map(|_| u8::from(seeded.unit() < 0.4)).collect())
@@ -102,10 +107,67 @@ fn every_trained_number_agrees_with_central_differences() {
     );
 }
 
+/// Five blocks, so that the head leaves one out, on a grid that the coarse cells neither divide nor are fewer than.
+fn five() -> Config {
+    Config { depth: 5, width: 4, hidden: 6, layer_scale: false, registers: 1, ..full() }
+}
+
+#[test]
+fn every_trained_number_of_a_pyramid_agrees_with_central_differences() {
+    let lora = Tuning::Lora { rank: 2, alpha: 3.0 };
+    for_each_case(
+        [
+            ("full, two images", (five(), 3, Tuning::Full, 2)),
+            ("full, two blocks, one image", (full(), 2, Tuning::Full, 1)),
+            ("one block", (Config { depth: 1, ..full() }, 2, Tuning::Full, 2)),
+            ("low-rank", (five(), 2, lora, 2)),
+            ("frozen", (five(), 3, Tuning::Frozen, 3)),
+        ],
+        |(config, width, tuning, images)| {
+            let network = Network::upernet(&config, CLASSES, width).unwrap();
+            let trained = Trained::new(&network, tuning).unwrap();
+            let loss = Loss::new(&[0.1, 0.4], 0.5, 0.8).unwrap();
+            let base = params(&network, 5);
+            let mut at = Params::<f64>::zeros(trained.table().clone());
+            let mut seeded = Seeded::new(6);
+            at.values_mut().iter_mut().for_each(|v| *v = 0.4 * seeded.normal());
+            for tensor in network.table().tensors() {
+                let values = at.get_mut(&tensor.name);
+                let n = values.len();
+                values.copy_from_slice(&base.get(&tensor.name)[..n]);
+            }
+            let (image, truth) = examples(&config, images);
+            let (mut tape, mut weights) = (NetworkTape::new(false), base.clone());
+            trained.expand(base.values(), at.values(), weights.values_mut());
+            let mut dweights = Params::zeros(network.table().clone());
+            let wanted = (&loss, trained.depth());
+            network.gradient(&weights, (&image, &truth), wanted, &mut tape, &mut dweights).unwrap();
+            let mut gradient = vec![0.0; at.values().len()];
+            trained.pull(at.values(), dweights.values(), &mut gradient);
+            let value = |values: &[f64]| {
+                trained.expand(base.values(), values, weights.values_mut());
+                network.loss(&weights, &image, &truth, &loss, &mut tape).unwrap()
+            };
+            let tensors: Vec<(&str, usize)> =
+                trained.table().tensors().iter().map(|t| (t.name.as_str(), t.len())).collect();
+            // As above; no rectifier or maximum changes sides within the step at these numbers.
+            let compared = check_gradient(&tensors, at.values(), &gradient, 1e-5, (1e-9, 1e-6), value);
+            assert_eq!(compared.unwrap_or_else(|e| panic!("{e}")), trained.table().len());
+        },
+    );
+}
+
 #[test]
 fn recomputing_gives_the_same_bits() {
-    let network = Network::new(&full(), CLASSES, standard(8)).unwrap();
-    let (p, (image, truth)) = (params(&network, 3), example(&full()));
+    for network in
+        [Network::new(&full(), CLASSES, standard(8)).unwrap(), Network::upernet(&full(), CLASSES, 4).unwrap()]
+    {
+        recomputed_alike(&network);
+    }
+}
+
+fn recomputed_alike(network: &Network) {
+    let (p, (image, truth)) = (params(network, 3), example(&full()));
     let loss = Loss::new(&[0.2, 0.3], 0.5, 1.0).unwrap();
     let gradient = |recompute| {
         let (mut tape, mut g) = (NetworkTape::new(recompute), Params::zeros(network.table().clone()));
@@ -179,11 +241,13 @@ fn tensors(path: &Path) -> BTreeMap<String, Vec<f64>> {
     file.tensors().into_iter().map(|(n, v)| (n, v.data().chunks_exact(4).map(number).collect())).collect()
 }
 
-/// Loss and gradient at torch's weights; `off` is the largest difference over the tensor's largest entry.
-fn against_torch<T: Scalar>(case: &str, tuning: Tuning, off: f64) {
-    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/training").join(case);
-    let (found, expected) =
-        (tensors(&folder.join("inputs.safetensors")), tensors(&folder.join("gradient.safetensors")));
+/// The inputs of a case of the fixtures.
+type Found = BTreeMap<String, Vec<f64>>;
+
+/// The encoder of the cases with a linear head, and the network.
+fn linear(found: &Found) -> (Network, f64) {
+    #[expect(clippy::cast_possible_truncation, reason = "they are f32")]
+    let singles = |name: &str| found[name].iter().map(|&v| v as f32).collect::<Vec<f32>>();
     let config = Config {
         channels: 2,
         patch: 4,
@@ -195,11 +259,33 @@ fn against_torch<T: Scalar>(case: &str, tuning: Tuning, off: f64) {
         positions: Positions::Learned { prefix: PrefixPositions::Class, resampling: Resampling::Antialiased },
         ..Config::paper()
     };
-    let numbers = |name: &str| found[name].iter().map(|&v| T::of(v)).collect::<Vec<T>>();
-    #[expect(clippy::cast_possible_truncation, reason = "they are f32")]
-    let singles = |name: &str| found[name].iter().map(|&v| v as f32).collect::<Vec<f32>>();
     let statistics = Standard { mean: singles("standard.mean"), scale: singles("standard.scale") };
-    let network = Network::new(&config, 3, statistics).unwrap();
+    (Network::new(&config, 3, statistics).unwrap(), 0.7)
+}
+
+/// The network with the head over several blocks; its case has no Dice.
+fn pyramid(_: &Found) -> (Network, f64) {
+    let config = Config {
+        channels: 2,
+        patch: 4,
+        width: 8,
+        depth: 5,
+        heads: 2,
+        hidden: 12,
+        grid: Grid { rows: 3, columns: 5 },
+        positions: Positions::Learned { prefix: PrefixPositions::Class, resampling: Resampling::Antialiased },
+        ..Config::paper()
+    };
+    (Network::upernet(&config, 3, 4).unwrap(), 0.0)
+}
+
+/// Loss and gradient at torch's weights; `off` is the largest difference over the tensor's largest entry.
+fn against_torch<T: Scalar>(case: &str, network: fn(&Found) -> (Network, f64), tuning: Tuning, off: f64) {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/training").join(case);
+    let (found, expected) =
+        (tensors(&folder.join("inputs.safetensors")), tensors(&folder.join("gradient.safetensors")));
+    let numbers = |name: &str| found[name].iter().map(|&v| T::of(v)).collect::<Vec<T>>();
+    let (network, dice) = network(&found);
     let trained = Trained::new(&network, tuning).unwrap();
     let laid_out = |params: &mut Params<T>| {
         let table = params.table().clone();
@@ -215,7 +301,7 @@ fn against_torch<T: Scalar>(case: &str, tuning: Tuning, off: f64) {
     laid_out(&mut at);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 and 1")]
     let truth: Vec<u8> = found["truth"].iter().map(|&t| t as u8).collect();
-    let loss = Loss::new(&found["shares"], 0.5, 0.7).unwrap();
+    let loss = Loss::new(&found["shares"], 0.5, dice).unwrap();
     let (mut weights, mut tape) = (base.clone(), NetworkTape::new(false));
     trained.expand(base.values(), at.values(), weights.values_mut());
     let mut dweights = Params::zeros(network.table().clone());
@@ -241,14 +327,21 @@ fn against_torch<T: Scalar>(case: &str, tuning: Tuning, off: f64) {
     }
 }
 
+/// Folder, network and weight of Dice, what is trained, the largest difference in f32.
+type Case = (&'static str, fn(&Found) -> (Network, f64), Tuning, f64);
+
 #[test]
 fn gradients_are_those_of_torch() {
-    for (case, tuning) in
-        [("finetune_full", Tuning::Full), ("finetune_lora", Tuning::Lora { rank: 3, alpha: 16.0 })]
-    {
+    let lora = Tuning::Lora { rank: 3, alpha: 16.0 };
+    // In f32: sums of a few hundred products; five blocks and twelve norms over 30 rows round a few times more than two blocks do.
+    let cases: [Case; 3] = [
+        ("finetune_full", linear, Tuning::Full, 1e-5),
+        ("finetune_lora", linear, lora, 1e-5),
+        ("finetune_upernet", pyramid, Tuning::Full, 5e-5),
+    ];
+    for (case, network, tuning, off) in cases {
         // The fixture is f64 rounded to f32: half an ulp of the entry, 6e-8.
-        against_torch::<f64>(case, tuning, 1.2e-7);
-        // Sums of a few hundred f32 products.
-        against_torch::<f32>(case, tuning, 1e-5);
+        against_torch::<f64>(case, network, tuning, 1.2e-7);
+        against_torch::<f32>(case, network, tuning, off);
     }
 }

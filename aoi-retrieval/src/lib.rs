@@ -68,8 +68,8 @@ pub use score::{ClassCounts, Confusion, Evaluation};
 #[cfg(feature = "gpu")]
 pub mod gpu {
     pub use crate::search::gpu::{
-        DeviceChoice, DeviceInfo, DeviceKind, Gpu, GpuOptions, GpuReport, GpuSearch, Scan, choose_device,
-        devices,
+        DeviceChoice, DeviceInfo, DeviceKind, Gpu, GpuOptions, GpuReport, GpuSearch, KernelTimes, Scan,
+        choose_device, devices,
     };
     pub use wgpu;
 }

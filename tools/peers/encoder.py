@@ -27,7 +27,7 @@ def arguments(parser):
 def comparisons(options, aoi, bench):
     if options.quick:
         options.models, options.batches = MODELS[:1], [1]
-    interpreter, folder, peers = python("encoder"), WORK / "encoder", HERE / "encoder_peers.py"
+    interpreter, folder, peers = python("encoder", options), WORK / "encoder", HERE / "encoder_peers.py"
     works = [(m, b) for m in options.models for b in options.batches if b == 1 or m not in LONE]
     for model in options.models:
         batches = [b for m, b in works if m == model]
@@ -53,12 +53,12 @@ def compare(servers, names, work, places, options):
         engine, setting = name.split()
         return servers[engine].ask(f"{setting} {model} {batch} {runs} {out}")
 
-    operations, runs, errors = None, {}, {}
+    operations, moved, runs, errors = None, None, {}, {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
             out = Path(scratch) / f"{name.replace(' ', '-').replace('/', '-')}.npy"
             answer = ask(name, 2, out)
-            operations = answer.get("operations", operations)
+            operations, moved = answer.get("operations", operations), answer.get("bytes", moved)
             runs[name] = max(1, min(30, round(options.seconds / min(answer["seconds"]))))
             errors[name] = error_of(places, model, batch, out)
             assert errors[name] < BOUNDS[precision], f"{name} {model}: off by {errors[name]:.1e}"
@@ -75,6 +75,7 @@ def compare(servers, names, work, places, options):
         "input": f"Images in memory to all tokens after the final norm, batch {batch}, {options.threads} threads; medians of up to 30 passes.",
         "checked": f"largest difference to float64 over the largest entry: {off}.",
         "operations": operations,
+        "bytes": moved,
         "runs": [{"name": name, "seconds": seconds[name]} for name in names],
     }
 

@@ -15,8 +15,10 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 WORK = TARGET / "peers"
 
 
-def python(name):
-    """The interpreter of a virtual environment that holds exactly `requirements-NAME.txt`."""
+def python(name, options):
+    """The interpreter of a virtual environment that holds exactly `requirements-NAME.txt`; or the one that the command line names."""
+    if options.interpreter:
+        return options.interpreter
     folder, wanted = WORK / f"venv-{name}", requirements(name)
     done = folder / "requirements.done"
     if not done.is_file() or done.read_text() != wanted.read_text():
@@ -30,8 +32,11 @@ def requirements(name):
     return HERE / f"requirements-{name}.txt"
 
 
-def programs():
-    subprocess.run(["cargo", "build", "-q", "--release", "--locked", "-p", "aoi", "-p", "aoi-bench"], cwd=ROOT, check=True)
+def programs(options, features=()):
+    if options.programs:
+        return options.programs / "aoi", options.programs / "aoi-bench"
+    build = ["cargo", "build", "-q", "--release", "--locked", "-p", "aoi", "-p", "aoi-bench", "--features", ",".join(features)]
+    subprocess.run(build, cwd=ROOT, check=True)
     return TARGET / "release/aoi", TARGET / "release/aoi-bench"
 
 
@@ -68,15 +73,15 @@ def show(comparison):
         median = middle(run["seconds"])
         peak = f"{middle(run['peak_mib']):7.0f} MiB" if run.get("peak_mib") else ""
         low, high = min(run["seconds"]), max(run["seconds"])
-        print(f"  {run['name']:26} {median:8.3f} s ({low:.3f}-{high:.3f})  {median / base:6.2f}x {peak}", flush=True)
+        print(f"  {run['name']:26} {median:10.5f} s ({low:.5f}-{high:.5f})  {median / base:6.2f}x {peak}", flush=True)
 
 
-def write_record(name, bench, comparisons, load_before, more_versions=()):
-    """Writes `aoi-bench/results/<machine>/<date>/NAME.json`."""
-    described = json.loads(subprocess.run([bench, "machine"], check=True, capture_output=True, text=True).stdout)
+def write_record(options, bench, comparisons, load_before, machine, more_versions):
+    """Writes `RESULTS/<machine>/<date>/WORK.json`; `machine` is the command that describes where."""
+    described = json.loads(subprocess.run(machine, check=True, capture_output=True, text=True).stdout)
     now = datetime.datetime.now(datetime.timezone.utc)
     # A comparison may need nothing but Python.
-    wanted = requirements(name)
+    wanted = requirements(options.work)
     versions = dict(line.split("==") for line in wanted.read_text().split()) if wanted.is_file() else {}
     versions["python"] = sys.version.split()[0]
     versions["aoi"] = subprocess.run([bench, "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
@@ -89,7 +94,8 @@ def write_record(name, bench, comparisons, load_before, more_versions=()):
         "versions": versions,
         "comparisons": comparisons,
     }
-    folder = ROOT / "aoi-bench/results" / described["folder"] / now.strftime("%Y-%m-%d")
+    folder = options.results / described["folder"] / now.strftime("%Y-%m-%d")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(f"written to {folder.relative_to(ROOT)}/{name}.json")
+    file = folder / f"{options.work}.json"
+    file.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"written to {file}")

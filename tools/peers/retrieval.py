@@ -8,8 +8,11 @@ from harness import HERE, WORK, Server, python, requirements, show
 
 # What OpenBLAS may take this processor for; the fastest is used, and "as installed" leaves it alone.
 CORES = ["", "SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS", "ZEN"]
-FEW = ["faiss/flat", "faiss/as_installed", "faiss/bf16", "numpy"]
-ALL = [*FEW, "faiss/sq8", "faiss/fp16", "sklearn", "usearch", "hnswlib"]
+FAST = ["faiss/flat", "faiss/as_installed", "numpy"]
+COMPRESSED = ["faiss/bf16", "faiss/sq8", "faiss/fp16"]
+ALL = [*FAST, *COMPRESSED, "sklearn", "usearch", "hnswlib"]
+# Products of a bank and queries beyond which only the fast ones are measured: the others scan the bank once a query, or sort all scores.
+LARGE = 100_000 * 1024
 # Scores of a peer's rows may be this far below the exact ones: f32 rounding of a sum of a few hundred products of unit rows.
 TOLERANCE = 2e-6
 
@@ -28,7 +31,7 @@ def arguments(parser):
 def comparisons(options, aoi, bench):
     if options.quick:
         options.rows, options.queries, options.width, options.k_centre = [3_000, 20_000], [64, 5], 48, 2_000
-    interpreter = python("retrieval")
+    interpreter = python("retrieval", options)
     work = WORK / "retrieval"
     work.mkdir(exist_ok=True)
     banks = [("clusters", rows, lambda rows=rows: generated(bench, work, rows, max(options.queries), options.width)) for rows in options.rows]
@@ -39,8 +42,10 @@ def comparisons(options, aoi, bench):
     for kind, rows, make in banks:
         bank = make()
         core = core if core is not None else best_core(interpreter, bank, options)
-        # The slowest peers are measured where that takes seconds.
-        names = ALL if kind != "clusters" or rows <= 100_000 else FEW
+        # Those that cannot take part in any comparison of a bank are not even built.
+        names = ALL if kind != "clusters" or rows * min(options.queries) <= LARGE else FAST
+        if kind == "clusters" and rows > 100_000:
+            names = [name for name in names if name in FAST + COMPRESSED]
         found += searches(interpreter, bench, kind, bank, names, core, options)
     found += coresets(interpreter, bench, generated(bench, work, options.k_centre, 1, options.width), core, options)
     shutil.rmtree(work)
@@ -105,7 +110,9 @@ def searches(interpreter, bench, kind, bank, names, core, options):
     }]
     show(found[-1])
     for count in options.queries:
-        found.append(search(interpreter, kind, bank, rows, count, servers, core, options))
+        small = rows * count <= LARGE
+        asked = {name: server for name, server in servers.items() if small or name in FAST or name.startswith("aoi/")}
+        found.append(search(interpreter, kind, bank, rows, count, asked, core, options))
     for server in servers.values():
         server.close()
     return found
@@ -139,6 +146,8 @@ def search(interpreter, kind, bank, rows, count, servers, core, options):
         "input": f"{rows} x {options.width} f32, {count} queries, k = {options.k}, inner product of unit rows, {options.threads} threads. "
         f"OPENBLAS_CORETYPE={core or 'unset'}; {said}. "
         f"Ours: {ours['bins']:.1f} bins and {ours['rescored']:.1f} rows rescored a query, by (compact, f32, exhaustive) {ours['routes']}.{without}",
+        "operations": 2.0 * rows * count * options.width,
+        "bytes": 4.0 * (rows + count) * options.width + 4.0 * count * options.k,
         "checked": f"f64 scores of every peer's rows within {TOLERANCE} of the exact ones; the exact ones against every score of eight queries. "
         f"Lists equal to the exact ones: {', '.join(checks)}.",
         "runs": [{"name": name, "seconds": s} for name, s in seconds.items()],
@@ -164,7 +173,7 @@ def coresets(interpreter, bench, bank, core, options):
     }
     if requirements("encoder").is_file():
         # PyTorch comes with the encoder's peers.
-        servers["torch/k_centre"] = serve(python("encoder"), "torch/k_centre", bank, core, options)
+        servers["torch/k_centre"] = serve(python("encoder", options), "torch/k_centre", bank, core, options)
     radius = {}
     for name, server in servers.items():
         out = bank.with_name("chosen.npy")

@@ -3,36 +3,88 @@
 
 import argparse
 import os
+import subprocess
+from pathlib import Path
 
 import encoder
 import growth
 import harness
 import live
 import retrieval
+import retrieval_gpu
 import tolerance
 import training
 
-WORKS = {"encoder": encoder, "growth": growth, "live": live, "retrieval": retrieval, "tolerance": tolerance, "training": training}
+WORKS = {
+    "encoder": encoder,
+    "growth": growth,
+    "live": live,
+    "retrieval": retrieval,
+    "retrieval-gpu": retrieval_gpu,
+    "tolerance": tolerance,
+    "training": training,
+}
+# What `all` measures, in this order.
+ON_CPU = ["tolerance", "growth", "encoder", "retrieval", "training", "live"]
+
+
+def parser():
+    parser = argparse.ArgumentParser(description=__doc__)
+    works = parser.add_subparsers(dest="work", required=True, metavar="WORK")
+    everything = works.add_parser("all", help="The ceilings, every work that needs no GPU, and the report of all results")
+    shared(everything, rounds=3)
+    for name, module in WORKS.items():
+        work = works.add_parser(name, help=module.__doc__)
+        shared(work, rounds=5)
+        module.arguments(work)
+    return parser
+
+
+def shared(parser, rounds):
+    parser.add_argument("--quick", action="store_true", help="small inputs, two rounds, nothing recorded")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--results", type=Path, default=harness.ROOT / "aoi-bench/results", help="folder of results")
+    parser.add_argument("--programs", type=Path, help="folder of aoi and aoi-bench, where they cannot be built")
+    parser.add_argument("--interpreter", help="Python that has the peers, where nothing can be installed")
+
+
+def measure(options):
+    work = WORKS[options.work]
+    if options.quick:
+        options.rounds = 2
+    aoi, bench = harness.programs(options, getattr(work, "FEATURES", ()))
+    load = os.getloadavg()[0]
+    comparisons = work.comparisons(options, aoi, bench)
+    if not options.quick:
+        # Works on a GPU say so, and what else they ran with.
+        machine = work.machine(options, bench) if hasattr(work, "machine") else [bench, "machine"]
+        versions = work.versions(options) if hasattr(work, "versions") else {}
+        harness.write_record(options, bench, comparisons, load, machine, versions)
+
+
+def measure_all(options):
+    _, bench = harness.programs(options)
+    quick = ["--quick"] if options.quick else []
+    given = [*quick, "--rounds", options.rounds, "--threads", options.threads, "--results", options.results]
+    if options.programs:
+        given += ["--programs", options.programs]
+    if options.interpreter:
+        given += ["--interpreter", options.interpreter]
+    subprocess.run([bench, "ceilings", *([] if options.quick else ["--results", options.results])], check=True)
+    for name in ON_CPU:
+        measure(parser().parse_args([name, *map(str, given)]))
+    if not options.quick:
+        subprocess.run([bench, "report", options.results], check=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    works = parser.add_subparsers(dest="work", required=True, metavar="WORK")
-    for name, module in WORKS.items():
-        work = works.add_parser(name, help=module.__doc__)
-        work.add_argument("--quick", action="store_true", help="small inputs, two rounds, nothing recorded")
-        work.add_argument("--rounds", type=int, default=5)
-        work.add_argument("--threads", type=int, default=2)
-        module.arguments(work)
-    options = parser.parse_args()
-    if options.quick:
-        options.rounds = 2
+    options = parser().parse_args()
     harness.WORK.mkdir(parents=True, exist_ok=True)
-    aoi, bench = harness.programs()
-    load = os.getloadavg()[0]
-    comparisons = WORKS[options.work].comparisons(options, aoi, bench)
-    if not options.quick:
-        harness.write_record(options.work, bench, comparisons, load)
+    if options.work == "all":
+        measure_all(options)
+    else:
+        measure(options)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def comparisons(options, aoi, bench):
         options.rows, options.values, options.limits = [20_000, 200_000], 100_000, 100
     with tempfile.TemporaryDirectory() as folder:
         measure.self_test(Path(folder))
-    interpreter, threads = python("tolerance"), options.threads
+    interpreter, threads = python("tolerance", options), options.threads
     found = from_csv(interpreter, aoi, bench, options.rows, options.rounds, threads, options.peers)
     return found + in_memory(interpreter, bench, options.values, options.limits, options.rounds, threads)
 

@@ -20,7 +20,7 @@ def arguments(parser):
 def comparisons(options, aoi, bench):
     if options.quick:
         options.networks, options.batch = ["tiny"], 4
-    interpreter = python("training")
+    interpreter = python("training", options)
     return [steps(interpreter, bench, name, options) for name in options.networks]
 
 

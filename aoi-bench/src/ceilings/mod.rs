@@ -5,6 +5,8 @@
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 mod kernel;
 mod memory;
 mod portable;
@@ -29,7 +31,7 @@ pub struct Ceiling {
     pub name: String,
     /// The instructions used, such as `avx512f`.
     pub path: String,
-    /// Threads, one per core.
+    /// Threads, one per core; 0 where a GPU measures.
     pub threads: usize,
     /// `Gop/s` (a multiply-add counts two) or `GB/s`.
     pub unit: String,

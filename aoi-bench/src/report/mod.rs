@@ -1,7 +1,10 @@
 //! Results as one Markdown file with plots beside it.
 
+mod axes;
 mod growth;
+mod roofline;
 mod tables;
+mod targets;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -17,23 +20,42 @@ use crate::record::Record;
 pub fn write(results: &Path, out: &Path) -> Result<(), Error> {
     let mut text = String::from("# Measured\n\nWritten by `aoi-bench report` from the records beside it.\n");
     let ceilings = read_ceilings(results)?;
-    for (_, ceilings) in &ceilings {
-        text += &tables::ceilings(ceilings);
-    }
     let records = Record::read_all(results)?;
     if records.is_empty() && ceilings.is_empty() {
         return Err(Error::Record { path: results.to_owned(), reason: "holds no results".to_owned() });
     }
     std::fs::create_dir_all(out).map_err(Error::file(out))?;
+    let beside = |folder: Option<&Path>| {
+        ceilings.iter().find(|(path, _)| path.parent() == folder).map(|(_, ceilings)| ceilings)
+    };
+    let mut folders: Vec<&Path> = records.iter().filter_map(|(path, _)| path.parent()).collect();
+    folders.dedup();
+    for folder in folders {
+        let inside: Vec<(&Path, &Record)> = records
+            .iter()
+            .filter(|(p, _)| p.parent() == Some(folder))
+            .map(|(p, r)| (p.as_path(), r))
+            .collect();
+        let heading = folder.strip_prefix(results).unwrap_or(folder).display().to_string();
+        text += &targets::table(&heading, &inside, beside(Some(folder)));
+    }
+    for (_, ceilings) in &ceilings {
+        text += &tables::ceilings(ceilings);
+    }
     for (path, record) in &records {
         text += &tables::record(path.strip_prefix(results).unwrap_or(path), record);
-        for (work, plot) in growth::plots(record) {
+        let plots = growth::plots(record)
+            .into_iter()
+            .map(|(work, plot)| (format!("Seconds against size: {work}"), work, plot));
+        let roofline = beside(path.parent()).and_then(|ceilings| roofline::plot(record, ceilings));
+        let roofline = roofline.map(|plot| ("Roofline".to_owned(), "roofline".to_owned(), plot));
+        for (title, work, plot) in plots.chain(roofline) {
             let stem = path.strip_prefix(results).unwrap_or(path).with_extension("");
             let words: Vec<_> = stem.iter().map(|part| part.to_string_lossy()).collect();
             let name = format!("{}-{work}.svg", words.join("-"));
             let file = out.join(&name);
             std::fs::write(&file, plot).map_err(Error::file(&file))?;
-            let _ = write!(text, "\n![Seconds against size: {work}]({name})\n");
+            let _ = write!(text, "\n![{title}]({name})\n");
         }
     }
     let file = out.join("report.md");

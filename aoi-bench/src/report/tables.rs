@@ -9,9 +9,10 @@ use crate::record::{Comparison, Ratio, Record, Runs, median, range};
 
 /// The ceilings of one machine.
 pub(super) fn ceilings(ceilings: &Ceilings) -> String {
-    let Machine { cpu, cpu_numbers, cores, .. } = &ceilings.machine;
+    let Machine { cpu, cpu_numbers, cores, gpu, .. } = &ceilings.machine;
+    let gpu = gpu.as_ref().map(|gpu| format!("{gpu} in a machine with ")).unwrap_or_default();
     let mut text = format!(
-        "\n## Ceilings: {cpu} ({cpu_numbers}, {cores} cores), {}\n\n\
+        "\n## Ceilings: {gpu}{cpu} ({cpu_numbers}, {cores} cores), {}\n\n\
          | operation | instructions | threads | best | median |\n|---|---|--:|--:|--:|\n",
         ceilings.date
     );
@@ -27,10 +28,12 @@ pub(super) fn ceilings(ceilings: &Ceilings) -> String {
 
 /// Everything in one record.
 pub(super) fn record(path: &Path, record: &Record) -> String {
-    let Machine { cpu, cpu_numbers, cores, memory_mib, system, rustc, commit, dirty, .. } = &record.machine;
+    let Machine { cpu, cpu_numbers, gpu, cores, memory_mib, system, rustc, commit, dirty, .. } =
+        &record.machine;
+    let gpu = gpu.as_ref().map(|gpu| format!("{gpu}; ")).unwrap_or_default();
     let changed = if *dirty { ", with changes" } else { "" };
     let mut text = format!(
-        "\n## {}\n\n{cpu} ({cpu_numbers}), {cores} cores, {memory_mib} MiB, {system}; {rustc}; commit {commit}{changed}; {}; load before \
+        "\n## {}\n\n{gpu}{cpu} ({cpu_numbers}), {cores} cores, {memory_mib} MiB, {system}; {rustc}; commit {commit}{changed}; {}; load before \
          {:.2}.\n\n    {}\n\n",
         path.display(),
         record.date,
@@ -46,7 +49,7 @@ pub(super) fn record(path: &Path, record: &Record) -> String {
 }
 
 fn comparison(comparison: &Comparison) -> String {
-    let Comparison { work, size, input, checked, operations, runs } = comparison;
+    let Comparison { work, size, input, checked, operations, runs, .. } = comparison;
     let mut text = format!(
         "\n### {work}, {size}\n\n{input} Checked: {checked}\n\n\
          | implementation | seconds, median (range) | time ratio (range of pairs) | peak MiB, median | memory ratio | Gop/s |\n\
@@ -92,6 +95,7 @@ mod tests {
             input: "i.".into(),
             checked: "c.".into(),
             operations: Some(4e9),
+            bytes: None,
             runs: vec![runs("aoi", &[1.0, 2.0, 4.0], &[10.0]), runs("peer", &[3.0, 5.0, 8.0], &[])],
         });
         assert!(text.contains("| aoi | 2.000 (1.000-4.000) | 1.00 (1.00-1.00) | 10 | 1.00 | 2 |"), "{text}");

@@ -25,6 +25,8 @@ use crate::{Error, Result};
 pub struct FinetuneConfig {
     /// Decides every draw: the head's first weights, order, augmentations, what is held out.
     pub seed: u64,
+    /// What is put on the encoder: `"linear"` or `"upernet"`.
+    pub head: HeadKind,
     /// What is trained besides the head: `"full"`, `"frozen"` or `{ lora = { rank = 3, alpha = 16.0 } }`.
     pub tune: Tuning,
     /// Share of the labelled pictures that is held out to choose the best network by; at least one picture unless zero.
@@ -35,6 +37,8 @@ pub struct FinetuneConfig {
     pub std: Option<Vec<f32>>,
     /// What the run started from, filled in: a digest of the encoder's numbers. A run is not resumed with others.
     pub encoder: Option<String>,
+    /// The head over several blocks, where it is chosen.
+    pub upernet: UpernetSection,
     /// What is minimised.
     pub loss: LossSection,
     /// How pictures and masks are varied.
@@ -50,16 +54,45 @@ impl Default for FinetuneConfig {
     fn default() -> Self {
         Self {
             seed: 0,
+            head: HeadKind::Linear,
             tune: Tuning::Full,
             held_out: 0.2,
             mean: None,
             std: None,
             encoder: None,
+            upernet: UpernetSection::default(),
             loss: LossSection::default(),
             augmentation: Augmentation { zoom: Some((0.8, 1.25)), ..Augmentation::default() },
             optimiser: StepSection::default(),
             run: LengthSection::default(),
         }
+    }
+}
+
+/// What is put on the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadKind {
+    /// The last block's patches through one linear layer: few numbers, for few labelled pictures.
+    #[default]
+    Linear,
+    /// Convolutions over the last four blocks and coarse grids of the last ([`super::Network::upernet`]): sharper borders, more of everything else.
+    Upernet,
+}
+
+/// The head over several blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpernetSection {
+    /// Channels of its maps.
+    pub width: usize,
+    /// Crops of a step that its norms take their statistics over, together on one thread; the last ones of a batch may be fewer.
+    pub group: usize,
+}
+
+impl Default for UpernetSection {
+    fn default() -> Self {
+        Self { width: 256, group: 4 }
     }
 }
 
@@ -173,6 +206,7 @@ impl FinetuneConfig {
         let counts = [
             ("run.epochs", epochs),
             ("run.crops", crops as u64),
+            ("upernet.group", self.upernet.group as u64),
             ("run.batch", batch as u64),
             ("run.checkpoint_steps", checkpoint_steps),
             ("run.validate_epochs", validate_epochs),
@@ -219,6 +253,8 @@ mod tests {
         for (text, word) in [
             ("[run]\nepoch = 3", "epoch"),
             ("[run]\nepochs = 0", "run.epochs"),
+            ("head = \"unet\"", "upernet"),
+            ("[upernet]\ngroup = 0", "upernet.group"),
             ("held_out = 1.0", "held_out"),
             ("[optimiser]\nlayer_decay = 0.0", "layer_decay"),
             ("[optimiser]\nclip = nan", "clip"),

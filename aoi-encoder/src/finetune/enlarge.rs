@@ -1,39 +1,46 @@
-//! From one number a patch to one a pixel.
+//! From one grid to a finer one: from patches to pixels, from coarse cells to patches.
 
 use crate::Grid;
 use crate::gradient::Scalar;
 
-/// Bilinear interpolation of a grid of patches to its pixels, patch centres on patch centres (`align_corners = false`), borders repeated.
+/// Bilinear interpolation between two grids over the same picture, centres on centres (`align_corners = false`), borders repeated. A target coarser than
+/// the source takes samples of it.
 #[derive(Debug, Clone)]
 pub(super) struct Enlarge {
-    grid: Grid,
-    patch: usize,
+    from: Grid,
+    to: Grid,
 }
 
-/// Where a pixel lies between two patches of an axis: the first, the second, and the second's weight.
+/// Where a pixel of an axis of `pixels` lies between two patches of `patches`: the first, the second, and the second's weight.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places are clamped to the axis")]
-fn between(pixel: usize, patch: usize, patches: usize) -> (usize, usize, f64) {
-    let place = ((pixel as f64 + 0.5) / patch as f64 - 0.5).clamp(0.0, patches as f64 - 1.0);
+fn between(pixel: usize, pixels: usize, patches: usize) -> (usize, usize, f64) {
+    let scale = patches as f64 / pixels as f64;
+    let place = ((pixel as f64 + 0.5) * scale - 0.5).clamp(0.0, patches as f64 - 1.0);
     let first = place.floor() as usize;
     (first, (first + 1).min(patches - 1), place - first as f64)
 }
 
 impl Enlarge {
-    pub(super) fn new(grid: Grid, patch: usize) -> Self {
-        Self { grid, patch }
+    pub(super) fn new(from: Grid, to: Grid) -> Self {
+        Self { from, to }
+    }
+
+    /// From patches to the pixels of their pictures.
+    pub(super) fn of_patches(grid: Grid, patch: usize) -> Self {
+        Self::new(grid, Grid { rows: grid.rows * patch, columns: grid.columns * patch })
     }
 
     /// Pixels of the enlarged grid.
     pub(super) fn pixels(&self) -> usize {
-        self.grid.len() * self.patch * self.patch
+        self.to.len()
     }
 
     /// Calls `visit` with pixel, patch and weight for each of the four terms of every pixel.
     fn terms(&self, mut visit: impl FnMut(usize, usize, f64)) {
-        let Self { grid: Grid { rows, columns }, patch } = *self;
-        let across: Vec<_> = (0..columns * patch).map(|x| between(x, patch, columns)).collect();
-        for y in 0..rows * patch {
-            let (top, bottom, down) = between(y, patch, rows);
+        let Self { from: Grid { rows, columns }, to } = *self;
+        let across: Vec<_> = (0..to.columns).map(|x| between(x, to.columns, columns)).collect();
+        for y in 0..to.rows {
+            let (top, bottom, down) = between(y, to.rows, rows);
             for (x, &(left, right, along)) in across.iter().enumerate() {
                 let pixel = y * across.len() + x;
                 visit(pixel, top * columns + left, (1.0 - down) * (1.0 - along));
@@ -73,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_plane_stays_a_plane_between_the_outermost_centres() {
-        let enlarge = Enlarge::new(Grid { rows: 3, columns: 4 }, 4);
+        let enlarge = Enlarge::of_patches(Grid { rows: 3, columns: 4 }, 4);
         let small: Vec<f64> = (0..12).map(|i| 10.0 * f64::from(i / 4) + f64::from(i % 4)).collect();
         let mut large = vec![0.0; enlarge.pixels()];
         enlarge.forward(1, &small, &mut large);
@@ -89,20 +96,22 @@ mod tests {
     #[test]
     fn the_way_back_is_the_transpose() {
         let (grid, c) = (Grid { rows: 2, columns: 3 }, 2);
-        let enlarge = Enlarge::new(grid, 3);
-        let mut seeded = Seeded::new(2);
-        let mut normals = |n| (0..n).map(|_| seeded.normal()).collect::<Vec<f64>>();
-        let (x, y) = (normals(6 * c), normals(54 * c));
-        let (mut mx, mut mty) = (vec![1.0; 54 * c], vec![1.0; 6 * c]);
-        enlarge.forward(c, &x, &mut mx);
-        enlarge.backward(c, &y, &mut mty);
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        assert_close(dot(&mx, &y), dot(&x, &mty), 1e-12, 1e-12);
+        for to in [Grid { rows: 6, columns: 9 }, Grid { rows: 5, columns: 7 }, Grid { rows: 1, columns: 2 }] {
+            let enlarge = Enlarge::new(grid, to);
+            let mut seeded = Seeded::new(2);
+            let mut normals = |n| (0..n).map(|_| seeded.normal()).collect::<Vec<f64>>();
+            let (x, y) = (normals(6 * c), normals(to.len() * c));
+            let (mut mx, mut mty) = (vec![1.0; to.len() * c], vec![1.0; 6 * c]);
+            enlarge.forward(c, &x, &mut mx);
+            enlarge.backward(c, &y, &mut mty);
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            assert_close(dot(&mx, &y), dot(&x, &mty), 1e-12, 1e-12);
+        }
     }
 
     #[test]
     fn a_single_patch_fills_its_pixels() {
-        let enlarge = Enlarge::new(Grid { rows: 1, columns: 1 }, 2);
+        let enlarge = Enlarge::of_patches(Grid { rows: 1, columns: 1 }, 2);
         let mut large = vec![0.0_f32; 4];
         enlarge.forward(1, &[3.0], &mut large);
         assert_all_close(&large, &[3.0_f32; 4], 0.0, 0.0);

@@ -60,7 +60,7 @@ pub struct FinetuneSummary {
     pub parameters: usize,
 }
 
-/// Fine-tunes an encoder with a linear head.
+/// Fine-tunes an encoder with a head.
 ///
 /// The network with the best held-out mean `IoU` is kept in `network.safetensors`; without held-out pictures, the last one. `progress` is called after
 /// every step (its held-out loss is 1 - mean `IoU`); `Break` writes a checkpoint and ends the run, which can be resumed. `clock` gives seconds

@@ -1,6 +1,8 @@
 //! Fine-tuning: an encoder and a few labelled pictures in, a segmentation network out.
 //!
-//! [`finetune`] is the whole job. The head is linear: every patch token after the final norm, standardised, to one logit a class, enlarged to pixels.
+//! [`finetune`] is the whole job. The head is linear, every patch token after the final norm, standardised, to one logit a class, enlarged to pixels; or a pyramid
+//! over the last four blocks and coarse grids ([`HeadKind`]), with batch norms over groups of crops, whose statistics for prediction are taken anew, over
+//! training crops, whenever the network is validated or written.
 //! Trained is the head with the whole encoder, with nothing of it, or with low-rank changes of queries and values ([`Tuning`]); learning rates fall from the
 //! head to the first block. A run folder holds `config.toml`, `metrics.csv` and an events file for `TensorBoard` (the held-out loss is 1 - mean `IoU`), `loss.svg`,
 //! `prediction.png`, `checkpoint.safetensors`, and `network.safetensors`, the best network so far, which [`Tuned::load`] reads. A resumed run ends in the same
@@ -19,10 +21,11 @@ mod plan;
 mod result;
 mod run;
 mod tuning;
+mod upernet;
 
-pub use config::{FinetuneConfig, LengthSection, LossSection, StepSection};
+pub use config::{FinetuneConfig, HeadKind, LengthSection, LossSection, StepSection, UpernetSection};
 pub use job::{Example, FinetuneJob, FinetuneSummary, finetune};
 pub use loss::Loss;
 pub use network::{Depth, Network, NetworkTape, Standard};
-pub use result::{Head, Tuned};
+pub use result::{Head, HeadLayers, Tuned};
 pub use tuning::{Trained, Tuning};

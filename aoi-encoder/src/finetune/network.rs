@@ -1,9 +1,15 @@
-//! Encoder and linear head, forward and backward.
+//! Encoder and head, forward and backward.
+
+#![expect(
+    clippy::many_single_char_names,
+    reason = "the letters of the formulas: weights p, gradient g, sizes b, t, c, d, n"
+)]
 
 use std::sync::Arc;
 
 use super::Loss;
 use super::enlarge::Enlarge;
+use super::upernet::{self, Upernet, UpernetTape};
 use crate::gradient::{Linear, Norm, Scalar, Stack, Tape, Tokens, fit};
 use crate::{Config, Error, Params, Result, Role, Table};
 
@@ -36,9 +42,10 @@ impl Standard {
     }
 }
 
-/// A segmentation network: every patch token of the encoder through a linear layer to one logit a class, enlarged to pixels.
+/// A segmentation network: the patch tokens of the encoder through a head to one logit a class, enlarged to pixels.
 ///
-/// Its table holds the encoder's tensors first, laid out as in [`Table::new`], then `head.weight` \[c, d\] and `head.bias` \[c\].
+/// Its table holds the encoder's tensors first, laid out as in [`Table::new`], then those of the head: `head.weight` \[c, d\] and `head.bias` \[c\] of
+/// a linear one. The norms of the other head ([`Network::upernet`]) take their statistics over the images that come together.
 ///
 /// # Examples
 /// ```
@@ -63,10 +70,18 @@ pub struct Network {
     tokens: Tokens,
     encoder: Stack,
     norm: Norm,
-    head: Linear,
-    standard: Standard,
+    layers: Layers,
+    /// The blocks whose tokens the head reads.
+    levels: Vec<usize>,
     enlarge: Enlarge,
     all: Vec<usize>,
+}
+
+/// What follows the final norm.
+#[derive(Debug, Clone)]
+enum Layers {
+    Linear(Linear, Standard),
+    Upernet(Box<Upernet>, usize),
 }
 
 /// What a forward pass keeps for its backward, and scratch; made once and used again.
@@ -75,8 +90,13 @@ pub struct NetworkTape<T> {
     pixels: Vec<T>,
     x: Vec<T>,
     encoder: Tape<T>,
-    normed: Vec<T>,
+    /// The patches of one block, without class token and registers, and their gradient.
+    patches: Vec<T>,
+    /// What the head reads, \[b * t, d\] a level.
+    levels: Vec<Vec<T>>,
+    dlevels: Vec<Vec<T>>,
     standard: Vec<T>,
+    upernet: UpernetTape<T>,
     small: Vec<T>,
     logits: Vec<T>,
     dlogits: Vec<T>,
@@ -90,8 +110,11 @@ impl<T: Scalar> NetworkTape<T> {
             pixels: empty(),
             x: empty(),
             encoder: Tape::new(recompute),
-            normed: empty(),
+            patches: empty(),
+            levels: Vec::new(),
+            dlevels: Vec::new(),
             standard: empty(),
+            upernet: UpernetTape::default(),
             small: empty(),
             logits: empty(),
             dlogits: empty(),
@@ -109,14 +132,11 @@ pub enum Depth {
 }
 
 impl Network {
-    /// The network of an encoder and so many classes, for images of the encoder's grid.
+    /// The network of an encoder and a linear head of so many classes, for images of the encoder's grid.
     ///
     /// # Errors
     /// [`Error::Config`] for an impossible encoder or no class, [`Error::Shape`] for statistics of another width.
     pub fn new(config: &Config, classes: usize, standard: Standard) -> Result<Self> {
-        if classes == 0 {
-            return Err(Error::config("classes", "1 or more", &classes));
-        }
         let d = config.width;
         for values in [&standard.mean, &standard.scale] {
             if values.len() != d {
@@ -128,21 +148,41 @@ impl Network {
                 });
             }
         }
-        let mut table = Table::new(config)?;
+        let mut table = table(config, classes)?;
         table.push(None, Role::Matrix, "head.weight", &[classes, d])?;
         table.push(None, Role::Bias, "head.bias", &[classes])?;
-        Ok(Self {
+        let layers = Layers::Linear(Linear::new(&table, "head"), standard);
+        Ok(Self::with(config, classes, table, (layers, vec![config.depth - 1])))
+    }
+
+    /// The network of an encoder and a head over its last four blocks (all of a shallower one) and coarse grids of 2, 4, 8 and 16 cells, `width` channels wide: convolutions with
+    /// batch norm and rectifier, whose statistics are those of the images of one call.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an impossible encoder, no class or no width.
+    pub fn upernet(config: &Config, classes: usize, width: usize) -> Result<Self> {
+        if width == 0 || width > 1 << 12 {
+            return Err(Error::config("upernet.width", "1 to 4096", &width));
+        }
+        let mut table = table(config, classes)?;
+        upernet::push(&mut table, config, classes, width)?;
+        let layers = Layers::Upernet(Box::new(Upernet::new(&table, config, width, config.grid)), width);
+        Ok(Self::with(config, classes, table, (layers, upernet::levels(config))))
+    }
+
+    fn with(config: &Config, classes: usize, table: Table, (layers, levels): (Layers, Vec<usize>)) -> Self {
+        Self {
             classes,
             tokens: Tokens::new(&table, config),
             encoder: Stack::new(&table, "", config),
             norm: Norm::new(&table, "norm", config.norm_epsilon),
-            head: Linear::new(&table, "head"),
-            standard,
-            enlarge: Enlarge::new(config.grid, config.patch),
+            layers,
+            levels,
+            enlarge: Enlarge::of_patches(config.grid, config.patch),
             all: (0..config.grid.len()).collect(),
             config: config.clone(),
             table: Arc::new(table),
-        })
+        }
     }
 
     /// The encoder's architecture.
@@ -155,9 +195,20 @@ impl Network {
         self.classes
     }
 
-    /// What the head's input is standardised with.
-    pub fn standard(&self) -> &Standard {
-        &self.standard
+    /// What a linear head's input is standardised with.
+    pub fn standard(&self) -> Option<&Standard> {
+        match &self.layers {
+            Layers::Linear(_, standard) => Some(standard),
+            Layers::Upernet(..) => None,
+        }
+    }
+
+    /// Width of the head over several blocks.
+    pub(super) fn upernet_width(&self) -> Option<usize> {
+        match self.layers {
+            Layers::Linear(..) => None,
+            Layers::Upernet(_, width) => Some(width),
+        }
     }
 
     /// Names, shapes and places of all parameters.
@@ -165,24 +216,24 @@ impl Network {
         &self.table
     }
 
-    /// The loss of one image.
+    /// The mean loss of one image or several.
     ///
     /// # Shapes
-    /// `image` \[c, height, width\] of the encoder's grid, normalised; `truth` \[height, width, classes\].
+    /// `images` \[b, c, height, width\] of the encoder's grid, normalised; `truth` \[b, height, width, classes\].
     ///
     /// # Errors
-    /// [`Error::Shape`] when image, truth or parameters do not fit.
+    /// [`Error::Shape`] when images, truth or parameters do not fit.
     pub fn loss<T: Scalar>(
         &self,
         params: &Params<T>,
-        image: &[T],
+        images: &[T],
         truth: &[u8],
         loss: &Loss,
         tape: &mut NetworkTape<T>,
     ) -> Result<f64> {
-        self.check(params, (image.len(), truth.len()))?;
-        self.forward(params.values(), image, tape);
-        Ok(loss.image(&tape.logits, truth, 1.0, fit(&mut tape.dlogits, tape.logits.len())))
+        let b = self.check(params, (images.len(), truth.len()))?;
+        self.forward(params.values(), images, tape);
+        Ok(self.judge(loss, truth, 1.0 / b as f64, tape))
     }
 
     /// [`Network::loss`], and its gradient added to `gradient`.
@@ -192,26 +243,28 @@ impl Network {
     pub fn gradient<T: Scalar>(
         &self,
         params: &Params<T>,
-        (image, truth): (&[T], &[u8]),
+        (images, truth): (&[T], &[u8]),
         (loss, depth): (&Loss, Depth),
         tape: &mut NetworkTape<T>,
         gradient: &mut Params<T>,
     ) -> Result<f64> {
-        self.check(params, (image.len(), truth.len()))?;
-        self.check(gradient, (image.len(), truth.len()))?;
+        let b = self.check(params, (images.len(), truth.len()))?;
+        self.check(gradient, (images.len(), truth.len()))?;
         Ok(self.add_gradient(
             (params.values(), gradient.values_mut()),
-            (image, truth),
-            (loss, 1.0, depth),
+            (images, truth),
+            (loss, 1.0 / b as f64, depth),
             tape,
         ))
     }
 
-    fn check<T: Scalar>(&self, params: &Params<T>, (image, truth): (usize, usize)) -> Result<()> {
+    /// The number of images.
+    fn check<T: Scalar>(&self, params: &Params<T>, (images, truth): (usize, usize)) -> Result<usize> {
         let pixels = self.enlarge.pixels();
+        let b = (images / (self.config.channels * pixels)).max(1);
         for (what, expected, found) in [
-            ("image", self.config.channels * pixels, image),
-            ("truth", self.classes * pixels, truth),
+            ("images", b * self.config.channels * pixels, images),
+            ("truth", b * self.classes * pixels, truth),
             ("parameters", self.table.len(), params.values().len()),
         ] {
             if found != expected {
@@ -222,71 +275,152 @@ impl Network {
                 });
             }
         }
-        Ok(())
+        Ok(b)
     }
 
-    /// As [`Network::gradient`] for what was checked; `share` times the gradient is added.
+    /// As [`Network::gradient`] for what was checked; `share` times the gradient of every image's loss is added, and `share` times the sum of the
+    /// losses comes back.
     pub(super) fn add_gradient<T: Scalar>(
         &self,
         (p, g): (&[T], &mut [T]),
-        (image, truth): (&[T], &[u8]),
+        (images, truth): (&[T], &[u8]),
         (loss, share, depth): (&Loss, f64, Depth),
         tape: &mut NetworkTape<T>,
     ) -> f64 {
-        self.forward(p, image, tape);
-        let value = loss.image(&tape.logits, truth, share, fit(&mut tape.dlogits, tape.logits.len()));
+        self.forward(p, images, tape);
+        let value = self.judge(loss, truth, share, tape);
         self.backward((p, g), depth, tape);
         value
     }
 
-    /// The patch tokens of one image after the final norm, \[t, d\].
+    /// `share` times the losses of the images, and the gradient of that.
+    fn judge<T: Scalar>(&self, loss: &Loss, truth: &[u8], share: f64, tape: &mut NetworkTape<T>) -> f64 {
+        let one = self.enlarge.pixels() * self.classes;
+        let dlogits = fit(&mut tape.dlogits, tape.logits.len()).chunks_exact_mut(one);
+        let images = tape.logits.chunks_exact(one).zip(truth.chunks_exact(one)).zip(dlogits);
+        images.map(|((logits, truth), dlogits)| share * loss.image(logits, truth, share, dlogits)).sum()
+    }
+
+    /// The patch tokens of images after the final norm, of the last block, \[b * t, d\].
     pub(super) fn features<'a, T: Scalar>(
         &self,
         p: &[T],
-        image: &[T],
+        images: &[T],
         tape: &'a mut NetworkTape<T>,
     ) -> &'a [T] {
-        let d = self.config.width;
-        self.tokens.forward(p, image, &[&self.all], (&mut tape.pixels, &mut tape.x));
-        self.encoder.forward(p, self.config.prefix() + self.all.len(), &tape.x, &mut tape.encoder);
-        let patches = &tape.encoder.last()[self.config.prefix() * d..];
-        let normed = fit(&mut tape.normed, patches.len());
-        self.norm.forward(p, patches, normed);
-        normed
+        let (d, prefix) = (self.config.width, self.config.prefix());
+        let tokens = prefix + self.all.len();
+        let b = images.len() / (self.config.channels * self.enlarge.pixels());
+        self.tokens.forward(p, images, &vec![&self.all[..]; b], (&mut tape.pixels, &mut tape.x));
+        self.encoder.forward(p, tokens, &tape.x, &mut tape.encoder);
+        let NetworkTape { encoder, patches, levels, .. } = tape;
+        levels.resize_with(self.levels.len(), Vec::new);
+        for (&block, level) in self.levels.iter().zip(&mut *levels) {
+            self.patches(encoder.behind(block), patches);
+            self.norm.forward(p, patches, fit(level, b * self.all.len() * d));
+        }
+        levels.last().map_or(&[], Vec::as_slice)
     }
 
-    fn forward<T: Scalar>(&self, p: &[T], image: &[T], tape: &mut NetworkTape<T>) {
-        self.features(p, image, tape);
-        let z = fit(&mut tape.standard, tape.normed.len());
-        self.standard.apply(&tape.normed, z);
-        let small = fit(&mut tape.small, self.all.len() * self.classes);
-        self.head.forward(p, z, small);
-        self.enlarge.forward(
-            self.classes,
-            small,
-            fit(&mut tape.logits, self.enlarge.pixels() * self.classes),
-        );
+    /// The patches among all tokens, image by image.
+    fn patches<T: Scalar>(&self, tokens: &[T], patches: &mut Vec<T>) {
+        let (d, prefix) = (self.config.width, self.config.prefix());
+        patches.clear();
+        tokens
+            .chunks_exact((prefix + self.all.len()) * d)
+            .for_each(|i| patches.extend_from_slice(&i[prefix * d..]));
     }
 
-    /// Back through the enlargement (its transpose), the linear layer, the standardisation (`dx = dz scale`) and the encoder. Only patches
-    /// reach the head: the gradient of class token and registers behind the last block is zero.
+    /// The sums over the images of one call that statistics of the norms are made of, [`UpernetTape::sums`]; none of a linear head.
+    pub(super) fn sums<T: Scalar>(&self, p: &[T], images: &[T], tape: &mut NetworkTape<T>) -> upernet::Sums {
+        self.forward(p, images, tape);
+        tape.upernet.sums()
+    }
+
+    fn forward<T: Scalar>(&self, p: &[T], images: &[T], tape: &mut NetworkTape<T>) {
+        self.features(p, images, tape);
+        let NetworkTape { levels, standard, upernet, small, logits, .. } = tape;
+        let rows = levels[0].len() / self.config.width;
+        let small = fit(small, rows * self.classes);
+        match &self.layers {
+            Layers::Linear(head, statistics) => {
+                let z = fit(standard, levels[0].len());
+                statistics.apply(&levels[0], z);
+                head.forward(p, z, small);
+            }
+            Layers::Upernet(head, _) => head.forward(p, levels, None, upernet, small),
+        }
+        let (t, c) = (self.all.len(), self.classes);
+        let logits = fit(logits, rows / t * self.enlarge.pixels() * c);
+        for (small, large) in
+            small.chunks_exact(t * c).zip(logits.chunks_exact_mut(self.enlarge.pixels() * c))
+        {
+            self.enlarge.forward(c, small, large);
+        }
+    }
+
+    /// Back through the enlargement (its transpose), the head (of a linear one the layer and the standardisation, `dx = dz scale`), the norm of every level
+    /// and the encoder. Only patches reach the head: the gradient of class token and registers behind a block is zero but for what comes through later ones.
     fn backward<T: Scalar>(&self, (p, g): (&[T], &mut [T]), depth: Depth, tape: &mut NetworkTape<T>) {
-        let dsmall = fit(&mut tape.small, self.all.len() * self.classes);
-        self.enlarge.backward(self.classes, &tape.dlogits, dsmall);
-        if depth == Depth::Head {
-            self.head.backward(p, g, &tape.standard, dsmall, None);
+        let (t, c, d) = (self.all.len(), self.classes, self.config.width);
+        let NetworkTape {
+            pixels,
+            x,
+            encoder,
+            patches,
+            levels,
+            dlevels,
+            standard,
+            upernet,
+            small,
+            dlogits,
+            ..
+        } = tape;
+        let dsmall = fit(small, levels[0].len() / d * c);
+        for (small, large) in
+            dsmall.chunks_exact_mut(t * c).zip(dlogits.chunks_exact(self.enlarge.pixels() * c))
+        {
+            self.enlarge.backward(c, large, small);
+        }
+        let whole = depth == Depth::Whole;
+        match &self.layers {
+            Layers::Linear(head, statistics) => {
+                dlevels.resize_with(1, Vec::new);
+                let dlevel = fit(&mut dlevels[0], standard.len());
+                head.backward(p, g, standard, dsmall, whole.then_some(&mut *dlevel));
+                for row in dlevel.chunks_exact_mut(d) {
+                    row.iter_mut().zip(&statistics.scale).for_each(|(dx, &scale)| *dx *= T::of(scale.into()));
+                }
+            }
+            Layers::Upernet(head, _) => {
+                head.backward((p, &mut *g), levels, dsmall, upernet, whole.then_some(dlevels));
+            }
+        }
+        if !whole {
             return;
         }
-        let d = self.config.width;
-        let mut dnormed = vec![T::default(); tape.standard.len()];
-        self.head.backward(p, g, &tape.standard, dsmall, Some(&mut dnormed));
-        for row in dnormed.chunks_exact_mut(d) {
-            row.iter_mut().zip(&self.standard.scale).for_each(|(dx, &scale)| *dx *= T::of(scale.into()));
+        let prefix = self.config.prefix();
+        let mut more = Vec::with_capacity(self.levels.len());
+        for (&block, dlevel) in self.levels.iter().zip(dlevels) {
+            self.patches(encoder.behind(block), patches);
+            let mut dpatches = vec![T::default(); patches.len()];
+            self.norm.backward(p, g, patches, dlevel, &mut dpatches);
+            let mut dtokens = vec![T::default(); x.len()];
+            let images = dtokens.chunks_exact_mut((prefix + t) * d).zip(dpatches.chunks_exact(t * d));
+            images.for_each(|(tokens, patches)| tokens[prefix * d..].copy_from_slice(patches));
+            more.push((block, dtokens));
         }
-        let prefix = self.config.prefix() * d;
-        let mut dx = vec![T::default(); prefix + dnormed.len()];
-        self.norm.backward(p, g, &tape.encoder.last()[prefix..], &dnormed, &mut dx[prefix..]);
-        self.encoder.backward((p, &mut *g), dx.len() / d, &mut tape.encoder, &mut dx);
-        self.tokens.backward((p, g), &[&self.all], &tape.pixels, &dx);
+        let mut dx = vec![T::default(); x.len()];
+        self.encoder.backward((p, &mut *g), prefix + t, encoder, (&mut dx, &more));
+        let b = x.len() / ((prefix + t) * d);
+        self.tokens.backward((p, g), &vec![&self.all[..]; b], pixels, &dx);
     }
+}
+
+/// The encoder's table.
+fn table(config: &Config, classes: usize) -> Result<Table> {
+    if classes == 0 {
+        return Err(Error::config("classes", "1 or more", &classes));
+    }
+    Table::new(config)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array3, Axis};
 
 use super::network::{NetworkTape, Standard};
-use super::{Example, FinetuneConfig, FinetuneJob, Loss, Network, Trained};
+use super::{Example, FinetuneConfig, FinetuneJob, HeadKind, Loss, Network, Trained};
 use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
 use crate::images::{self, Normalisation};
@@ -33,6 +33,8 @@ pub(super) struct Plan<'a> {
     /// Examples held out.
     pub(super) held_out: Vec<usize>,
     pub(super) batch: usize,
+    /// Crops of a step that one thread works on at once.
+    pub(super) group: usize,
     pub(super) steps_per_epoch: u64,
 }
 
@@ -49,8 +51,6 @@ impl<'a> Plan<'a> {
         check_examples(job.examples, job.classes.len(), encoder.channels)?;
         let (training, held_out) = part(job.examples.len(), given.held_out, given.seed)?;
         let normalisation = weights.normalisation(given.mean.as_deref(), given.std.as_deref())?;
-        let plain = Network::new(encoder, job.classes.len(), Standard::none(d))?;
-        let base = with_head(&plain, &weights.params);
         let config = FinetuneConfig {
             mean: Some(normalisation.mean.clone()),
             std: Some(normalisation.std.clone()),
@@ -58,8 +58,19 @@ impl<'a> Plan<'a> {
             ..given
         };
         let crop = Crop { config: encoder, normalisation: &normalisation };
-        let standard = statistics(&plain, &base, job, &training, &crop)?;
-        let network = Network::new(encoder, job.classes.len(), standard)?;
+        let (network, group) = match config.head {
+            HeadKind::Linear => {
+                let plain = Network::new(encoder, job.classes.len(), Standard::none(d))?;
+                let base = with_head(&plain, &weights.params);
+                let standard = statistics(&plain, &base, job, &training, &crop)?;
+                (Network::new(encoder, job.classes.len(), standard)?, 1)
+            }
+            HeadKind::Upernet => {
+                let network = Network::upernet(encoder, job.classes.len(), config.upernet.width)?;
+                (network, config.upernet.group)
+            }
+        };
+        let base = with_head(&network, &weights.params);
         let shares = shares(job.examples, &training, job.classes)?;
         let loss = Loss::new(&shares, config.loss.balance, config.loss.dice)?;
         let odds = shares.iter().zip(loss.weights()).map(|(f, w)| w * f / (1.0 - f)).collect();
@@ -88,9 +99,16 @@ impl<'a> Plan<'a> {
             training,
             held_out,
             batch,
+            group,
             steps_per_epoch,
             config,
         })
+    }
+
+    /// A crop of example `index` in its own size, pixels normalised.
+    pub(super) fn native(&self, index: usize, chance: &mut Chance) -> Result<Vec<f32>> {
+        let crop = Crop { config: self.network.config(), normalisation: &self.normalisation };
+        crop.apply(&self.examples[index].picture, &native(), chance)
     }
 
     /// A varied crop of example `index`: pixels normalised, and truth \[pixels, c\].
@@ -127,6 +145,11 @@ impl Crop<'_> {
         self.normalisation.apply(&mut image)?;
         Ok(image.iter().copied().collect())
     }
+}
+
+/// Crops as they are.
+fn native() -> Augmentation {
+    Augmentation { zoom: Some((1.0, 1.0)), ..Augmentation::none() }
 }
 
 /// Refuses examples that nothing can be learned from.
@@ -181,7 +204,7 @@ fn statistics(
     crop: &Crop<'_>,
 ) -> Result<Standard> {
     const CROPS: usize = 16;
-    let native = Augmentation { zoom: Some((1.0, 1.0)), ..Augmentation::none() };
+    let native = native();
     let d = network.config().width;
     let mut shards = Shards::<f32, _>::new(job.threads, || NetworkTape::new(true))?;
     let sums = shards.map(training.len() * CROPS, |i, tape| {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use ndarray::{Array3, ArrayRef3};
+use ndarray::{Array2, Array3, ArrayRef3, Axis};
+use rayon::prelude::*;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,9 +11,14 @@ use serde_json::{Value, json};
 use super::enlarge::Enlarge;
 use super::loss::sigmoid;
 use super::network::Standard;
-use crate::images::{self, Normalisation};
+use super::upernet::{self, Upernet, UpernetTape};
+use crate::images::{self, Normalisation, Stitch, Tile};
+use crate::tiled::{each_group, whole_grid};
 use crate::weights::{self, LoadOptions, SaveOptions};
-use crate::{Config, Encoder, Error, Params, Result, TiledPass, Tiling, Workspace, encode_picture};
+use crate::{
+    Config, Encoder, Error, Features, Grid, Params, Result, Table, TiledPass, Tiling, Workspace,
+    encode_picture,
+};
 
 /// The head's key in what a file's metadata say.
 const KEY: &str = "head";
@@ -21,19 +27,41 @@ const KEY: &str = "head";
 #[derive(Debug, Deserialize)]
 struct Said {
     classes: Vec<String>,
+    /// The width of a head over several blocks; absent, the head is linear.
+    #[serde(default)]
+    upernet: Option<usize>,
 }
 
-/// The linear head of a network.
+/// The head of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// What its input is standardised with.
-    pub standard: Standard,
-    /// \[c, d\], row by row.
-    pub weight: Vec<f32>,
-    /// \[c\]
-    pub bias: Vec<f32>,
+    /// Its numbers.
+    pub layers: HeadLayers,
+}
+
+/// The numbers of a head.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeadLayers {
+    /// One linear layer.
+    Linear {
+        /// What its input is standardised with.
+        standard: Standard,
+        /// \[c, d\], row by row.
+        weight: Vec<f32>,
+        /// \[c\]
+        bias: Vec<f32>,
+    },
+    /// The head over several blocks, [`super::Network::upernet`].
+    Upernet {
+        /// Channels of its maps.
+        width: usize,
+        /// Its tensors, in the order of the network's table.
+        values: Vec<f32>,
+        /// Mean and variance of every column of its norms, \[norms, 2, width\].
+        statistics: Vec<f32>,
+    },
 }
 
 /// A fine-tuned network: pictures of any size to one probability a pixel and class.
@@ -44,40 +72,59 @@ pub struct Tuned {
     head: Head,
 }
 
+/// Name, shape and numbers of a tensor in a file.
+type Named<'a> = (String, Vec<usize>, &'a [f32]);
+
 impl Head {
-    /// Checks that its numbers belong to a width of `d`.
+    /// The tensors by their names in a file.
     ///
     /// # Errors
-    /// [`Error::Shape`] for the first that does not.
-    fn check(&self, d: usize) -> Result<()> {
-        let c = self.classes.len();
-        for (what, expected, found) in [
-            ("head.weight", c * d, self.weight.len()),
-            ("head.bias", c, self.bias.len()),
-            ("head.mean", d, self.standard.mean.len()),
-            ("head.scale", d, self.standard.scale.len()),
-        ] {
+    /// [`Error::Shape`] for the first whose numbers do not belong to the encoder.
+    fn tensors(&self, config: &Config) -> Result<Vec<Named<'_>>> {
+        let (c, d) = (self.classes.len(), config.width);
+        let (table, values): (Option<Table>, Vec<Named<'_>>) = match &self.layers {
+            HeadLayers::Linear { standard, weight, bias } => {
+                let named = [
+                    ("head.weight", vec![c, d], weight),
+                    ("head.bias", vec![c], bias),
+                    ("head.mean", vec![d], &standard.mean),
+                    ("head.scale", vec![d], &standard.scale),
+                ];
+                (None, named.map(|(name, shape, values)| (name.to_owned(), shape, &values[..])).into())
+            }
+            HeadLayers::Upernet { width, values, statistics } => {
+                let table = upernet_table(config, c, *width)?;
+                let units = Upernet::new(&table, config, *width, config.grid).units();
+                let shape = vec![units, 2, *width];
+                let mut named = vec![(STATISTICS.to_owned(), shape, &statistics[..])];
+                if values.len() == table.len() {
+                    let tensors = table.tensors().iter();
+                    named.extend(tensors.map(|t| (t.name.clone(), t.shape.clone(), &values[t.range()])));
+                }
+                (Some(table), named)
+            }
+        };
+        let expected = table.map_or(0, |table| table.len());
+        let found = if let HeadLayers::Upernet { values, .. } = &self.layers { values.len() } else { 0 };
+        let shapes = values.iter().map(|(name, shape, v)| (&name[..], shape.iter().product(), v.len()));
+        for (name, expected, found) in std::iter::once(("head", expected, found)).chain(shapes) {
             if found != expected || c == 0 {
-                return Err(Error::Shape {
-                    what,
-                    expected: format!("[{expected}] numbers"),
-                    found: vec![found],
-                });
+                let expected = format!("[{expected}] numbers in {name}");
+                return Err(Error::Shape { what: "head", expected, found: vec![found] });
             }
         }
-        Ok(())
+        Ok(values)
     }
+}
 
-    /// The tensors by their names in a file.
-    fn tensors(&self) -> [(&'static str, Vec<usize>, &[f32]); 4] {
-        let (c, d) = (self.classes.len(), self.standard.mean.len());
-        [
-            ("head.weight", vec![c, d], &self.weight),
-            ("head.bias", vec![c], &self.bias),
-            ("head.mean", vec![d], &self.standard.mean),
-            ("head.scale", vec![d], &self.standard.scale),
-        ]
-    }
+/// The tensor of the norms' statistics.
+const STATISTICS: &str = "head.statistics";
+
+/// Names, shapes and places of the numbers of a head over several blocks.
+fn upernet_table(config: &Config, classes: usize, width: usize) -> Result<Table> {
+    let mut table = Table::default();
+    upernet::push(&mut table, config, classes, width)?;
+    Ok(table)
 }
 
 impl Tuned {
@@ -91,7 +138,7 @@ impl Tuned {
         normalisation: Normalisation,
         head: Head,
     ) -> Result<Self> {
-        head.check(config.width)?;
+        head.tensors(config)?;
         Ok(Self { encoder: Encoder::new(config, params)?, normalisation, head })
     }
 
@@ -115,7 +162,7 @@ impl Tuned {
         let bad =
             |found: String| Error::Format { path: path.to_owned(), expected: "a fine-tuned network", found };
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let Said { classes } =
+        let Said { classes, upernet } =
             said(path, &bytes)?.ok_or_else(|| bad("no head in its metadata".to_owned()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
         let loaded = weights::load(path, &LoadOptions::default())?;
@@ -125,12 +172,18 @@ impl Tuned {
             weights::numbers(name, &view, &mut numbers)?;
             Ok::<_, Error>(numbers)
         };
-        let head = Head {
-            classes,
-            standard: Standard { mean: numbers("head.mean")?, scale: numbers("head.scale")? },
-            weight: numbers("head.weight")?,
-            bias: numbers("head.bias")?,
+        let layers = if let Some(width) = upernet {
+            let table = upernet_table(&loaded.config, classes.len(), width)?;
+            let mut values = Vec::with_capacity(table.len());
+            for tensor in table.tensors() {
+                values.extend(numbers(&tensor.name)?);
+            }
+            HeadLayers::Upernet { width, values, statistics: numbers(STATISTICS)? }
+        } else {
+            let standard = Standard { mean: numbers("head.mean")?, scale: numbers("head.scale")? };
+            HeadLayers::Linear { standard, weight: numbers("head.weight")?, bias: numbers("head.bias")? }
         };
+        let head = Head { classes, layers };
         let normalisation = loaded.normalisation(None, None)?;
         Self::new(&loaded.config, &loaded.params, normalisation, head).map_err(|e| match e {
             Error::Shape { .. } => bad(e.to_string()),
@@ -148,10 +201,14 @@ impl Tuned {
         normalisation: &Normalisation,
         head: &Head,
     ) -> Result<()> {
-        head.check(config.width)?;
-        let said = json!({"classes": head.classes});
+        let tensors = head.tensors(config)?;
+        let said = match head.layers {
+            HeadLayers::Linear { .. } => json!({"classes": head.classes}),
+            HeadLayers::Upernet { width, .. } => json!({"classes": head.classes, "upernet": width}),
+        };
         let options = SaveOptions { normalisation: Some(normalisation.clone()), ..SaveOptions::default() };
-        weights::save_beside(path, config, params, &options, (&head.tensors(), (KEY, said)))
+        let tensors: Vec<_> = tensors.iter().map(|(n, shape, v)| (&n[..], shape.clone(), *v)).collect();
+        weights::save_beside(path, config, params, &options, (&tensors, (KEY, said)))
     }
 
     /// Names of the classes.
@@ -164,7 +221,8 @@ impl Tuned {
         self.encoder.config().channels
     }
 
-    /// The probability of every class at every pixel: tiles of the size trained on, their tokens put together, then the head.
+    /// The probability of every class at every pixel, by tiles of the size trained on. A linear head reads the tokens of all tiles put together; one over
+    /// several blocks, whose coarse grids are those of a tile, reads every tile by itself, and its logits are put together.
     ///
     /// # Shapes
     /// `picture` \[channels, height, width\], 0 to 1 -> \[c, height, width\]
@@ -177,28 +235,67 @@ impl Tuned {
         let mut picture = images::repeat_grey(picture.to_owned(), config.channels)?;
         self.normalisation.apply(&mut picture)?;
         let padded = images::pad(&picture, config.patch);
+        let grid = whole_grid(&self.encoder, &padded)?;
         let pass = TiledPass { tiling: Tiling::Overlap(None), batch: 8, workspace };
-        let tokens = encode_picture(&self.encoder, &padded, pass)?;
-        let (c, d, grid) = (self.head.classes.len(), config.width, tokens.grid);
-        let mut rows = vec![0.0_f32; grid.len() * d];
-        self.head.standard.apply(&tokens.patches.iter().copied().collect::<Vec<_>>(), &mut rows);
-        let logit = |row: &[f32], class: usize| {
-            let weights = &self.head.weight[class * d..(class + 1) * d];
-            let product = |(&x, &w): (&f32, &f32)| f64::from(x) * f64::from(w);
-            f64::from(self.head.bias[class]) + row.iter().zip(weights).map(product).sum::<f64>()
+        let small = match &self.head.layers {
+            HeadLayers::Linear { standard, weight, bias } => {
+                let tokens = encode_picture(&self.encoder, &padded, pass)?;
+                linear(&tokens.patches, standard, (weight, bias))
+            }
+            HeadLayers::Upernet { .. } => self.tiles(&padded, grid, pass)?,
         };
-        let small: Vec<f64> = rows
-            .chunks_exact(d)
-            .flat_map(|row| (0..c).map(move |class| (row, class)))
-            .map(|(row, class)| logit(row, class))
-            .collect();
-        let enlarge = Enlarge::new(grid, config.patch);
+        let c = self.head.classes.len();
+        let enlarge = Enlarge::of_patches(grid, config.patch);
         let mut large = vec![0.0_f64; enlarge.pixels() * c];
         enlarge.forward(c, &small, &mut large);
         let across = grid.columns * config.patch;
         let probability = |(class, y, x)| sigmoid(large[(y * across + x) * c + class]);
         Ok(Array3::from_shape_fn((c, height, width), probability))
     }
+
+    /// Logits of every patch, each tile through the head over several blocks.
+    fn tiles(&self, picture: &ArrayRef3<f32>, grid: Grid, pass: TiledPass<'_>) -> Result<Vec<f64>> {
+        let (config, c) = (self.encoder.config(), self.head.classes.len());
+        let HeadLayers::Upernet { width, values, statistics } = &self.head.layers else {
+            return Ok(Vec::new());
+        };
+        let table = upernet_table(config, c, *width)?;
+        let mut stitch = Stitch::new(grid, c);
+        let logits = |(i, tile): (usize, &Tile), features: &Features| {
+            let head = Upernet::new(&table, config, *width, tile.grid);
+            let rows = |block: &Array3<f32>| block.index_axis(Axis(0), i).iter().copied().collect();
+            let levels: Vec<Vec<f32>> = features.blocks.iter().map(rows).collect();
+            let mut small = Array2::zeros((tile.grid.len(), c));
+            let numbers = small.as_slice_mut().expect("just made");
+            head.forward(values, &levels, Some(statistics), &mut UpernetTape::default(), numbers);
+            small
+        };
+        each_group(&self.encoder, picture, pass, &upernet::levels(config), |group, features, pool| {
+            let every = || group.par_iter().enumerate().map(|tile| logits(tile, features)).collect();
+            let found: Vec<Array2<f32>> = match pool {
+                Some(pool) => pool.install(every),
+                None => group.iter().enumerate().map(|tile| logits(tile, features)).collect(),
+            };
+            group.iter().zip(&found).try_for_each(|(tile, logits)| stitch.add(*tile, logits))
+        })?;
+        Ok(stitch.finish()?.iter().copied().map(f64::from).collect())
+    }
+}
+
+/// Logits of every patch by a linear layer, in f64.
+fn linear(patches: &Array2<f32>, standard: &Standard, (weight, bias): (&[f32], &[f32])) -> Vec<f64> {
+    let d = patches.ncols();
+    let mut rows = vec![0.0_f32; patches.len()];
+    standard.apply(&patches.iter().copied().collect::<Vec<_>>(), &mut rows);
+    let logit = |row: &[f32], class: usize| {
+        let product = |(&x, &w): (&f32, &f32)| f64::from(x) * f64::from(w);
+        let sum = row.iter().zip(&weight[class * d..(class + 1) * d]).map(product).sum::<f64>();
+        f64::from(bias[class]) + sum
+    };
+    rows.chunks_exact(d)
+        .flat_map(|row| (0..bias.len()).map(move |class| (row, class)))
+        .map(|(row, class)| logit(row, class))
+        .collect()
 }
 
 /// What the metadata of a file say of a head.

@@ -7,8 +7,8 @@ use ndarray::Array3;
 use super::network::NetworkTape;
 use super::panel::prediction_png;
 use super::plan::Plan;
-use super::result::{Head, Tuned};
-use super::{FinetuneJob, overlap};
+use super::result::{Head, HeadLayers, Tuned};
+use super::{FinetuneJob, overlap, upernet};
 use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
 use crate::optimise::{AdamW, AdamWOptions, clip};
@@ -76,13 +76,37 @@ impl<'a> Run<'a> {
         let config = plan.network.config();
         let table = std::sync::Arc::new(Table::new(config)?);
         let encoder = Params::new(table.clone(), self.weights.values()[..table.len()].to_vec())?;
-        let head = Head {
-            classes: plan.classes.to_vec(),
-            standard: plan.network.standard().clone(),
-            weight: self.weights.get("head.weight").to_vec(),
-            bias: self.weights.get("head.bias").to_vec(),
+        let numbers = |name| self.weights.get(name).to_vec();
+        let layers = match (plan.network.standard(), plan.network.upernet_width()) {
+            (Some(standard), _) => HeadLayers::Linear {
+                standard: standard.clone(),
+                weight: numbers("head.weight"),
+                bias: numbers("head.bias"),
+            },
+            (None, width) => HeadLayers::Upernet {
+                width: width.unwrap_or_default(),
+                values: self.weights.values()[table.len()..].to_vec(),
+                statistics: self.statistics()?,
+            },
         };
-        Ok((encoder, head))
+        Ok((encoder, Head { classes: plan.classes.to_vec(), layers }))
+    }
+
+    /// Means and variances of the norms under the weights as they are, \[units, 2, c\]: those of all rows of many groups of crops, put together. Taken
+    /// anew, not followed through the steps: they belong to these weights, and a checkpoint need not hold them (Wu and Johnson 2021, arXiv 2105.07576).
+    fn statistics(&mut self) -> Result<Vec<f32>> {
+        const CROPS: usize = 64;
+        let Self { plan, weights, shards, .. } = self;
+        let groups = CROPS.div_ceil(plan.group);
+        let sums = shards.map(groups, |group, tape| {
+            let mut images = Vec::new();
+            for crop in group * plan.group..(group + 1) * plan.group {
+                let mut chance = Chance::new(0, Purpose::Head, [u64::MAX - 1, crop as u64]);
+                images.extend(plan.native(plan.training[crop % plan.training.len()], &mut chance)?);
+            }
+            Ok(plan.network.sums(weights.values(), &images, tape))
+        })?;
+        Ok(upernet::pooled(&sums, plan.network.upernet_width().unwrap_or(1)))
     }
 
     /// The masks that the network predicts for the held-out pictures.
@@ -110,13 +134,17 @@ impl Trainee for Run<'_> {
         let first = (step % plan.steps_per_epoch) as usize * batch;
         plan.trained.expand(plan.base.values(), self.trained.values(), self.weights.values_mut());
         let weights = self.weights.values();
-        let losses = self.shards.sum(batch, self.dweights.values_mut(), |place, tape, gradient| {
-            let mut chance = Chance::new(seed, Purpose::Augmentation, [step, place as u64]);
-            let (image, truth) = plan.crop(plan.training[order[first + place] / crops], &mut chance)?;
-            let share = 1.0 / batch as f64;
-            let depth = plan.trained.depth();
-            let wanted = (&plan.loss, share, depth);
-            Ok(share * plan.network.add_gradient((weights, gradient), (&image, &truth), wanted, tape))
+        let groups = batch.div_ceil(plan.group);
+        let losses = self.shards.sum(groups, self.dweights.values_mut(), |group, tape, gradient| {
+            let (mut images, mut truths) = (Vec::new(), Vec::new());
+            for place in group * plan.group..batch.min((group + 1) * plan.group) {
+                let mut chance = Chance::new(seed, Purpose::Augmentation, [step, place as u64]);
+                let (image, truth) = plan.crop(plan.training[order[first + place] / crops], &mut chance)?;
+                images.extend(image);
+                truths.extend(truth);
+            }
+            let wanted = (&plan.loss, 1.0 / batch as f64, plan.trained.depth());
+            Ok(plan.network.add_gradient((weights, gradient), (&images, &truths), wanted, tape))
         })?;
         let loss: f64 = losses.iter().sum();
         plan.trained.pull(self.trained.values(), self.dweights.values(), self.dtrained.values_mut());

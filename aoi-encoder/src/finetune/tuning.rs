@@ -52,7 +52,7 @@ struct Change {
 pub struct Trained {
     tuning: Tuning,
     table: Arc<Table>,
-    /// Where `head.*` starts, here and in the network.
+    /// Where `head.*`, the last tensors of both, starts here and in the network.
     head: [usize; 2],
     changes: Vec<Change>,
     width: usize,
@@ -65,7 +65,8 @@ impl Trained {
     /// [`Error::Config`] for an impossible rank or alpha.
     pub fn new(network: &Network, tuning: Tuning) -> Result<Self> {
         let (config, whole) = (network.config(), network.table());
-        let head_in_network = whole.get("head.weight").map_or(0, |t| t.offset);
+        let heads = || whole.tensors().iter().filter(|t| t.name.starts_with("head."));
+        let head_in_network = heads().next().map_or(0, |t| t.offset);
         let (d, mut table, mut changes) = (config.width, Table::default(), Vec::new());
         match tuning {
             Tuning::Full => table = (**whole).clone(),
@@ -96,8 +97,9 @@ impl Trained {
         }
         let head = if tuning == Tuning::Full { head_in_network } else { table.len() };
         if tuning != Tuning::Full {
-            table.push(None, Role::Matrix, "head.weight", &[network.classes(), d])?;
-            table.push(None, Role::Bias, "head.bias", &[network.classes()])?;
+            for tensor in heads() {
+                table.push(None, tensor.role, &tensor.name, &tensor.shape)?;
+            }
         }
         Ok(Self { tuning, table: Arc::new(table), head: [head, head_in_network], changes, width: d })
     }
@@ -113,7 +115,8 @@ impl Trained {
     }
 
     /// Where training starts: the network's weights where they are trained; A uniform within `1 / sqrt(d)` by `seed` and B zero, so that
-    /// nothing is changed yet; a head whose weights are small and whose bias says how frequent each class is.
+    /// nothing is changed yet; a head whose last weights are small and whose bias says how frequent each class is, convolutions before them normal with variance
+    /// `2 / inputs` (He et al. 2015, arXiv 1502.01852), norms that change nothing.
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
     pub fn initial(&self, network: &Params<f32>, odds: &[f64], seed: u64) -> Params<f32> {
         let mut trained = Params::zeros(self.table.clone());
@@ -129,6 +132,11 @@ impl Trained {
                 values.fill_with(|| chance.between(-bound, bound) as f32);
             } else if tensor.name == "head.weight" {
                 values.fill_with(|| (0.01 * chance.normal()) as f32);
+            } else if tensor.name.ends_with(".conv.weight") {
+                let spread = (2.0 / (tensor.len() / tensor.shape[0]) as f64).sqrt();
+                values.fill_with(|| (spread * chance.normal()) as f32);
+            } else if tensor.name.starts_with("head.") && tensor.role == Role::Norm {
+                values.fill(1.0);
             } else if tensor.name == "head.bias" {
                 values.iter_mut().zip(odds).for_each(|(v, odds)| *v = odds.ln() as f32);
             }

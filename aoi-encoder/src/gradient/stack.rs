@@ -28,6 +28,11 @@ impl<T: Scalar> Tape<T> {
         Self { states: Vec::new(), kept: Vec::new(), scratch: Scratch::default(), recompute }
     }
 
+    /// The tokens behind block `block`.
+    pub(crate) fn behind(&self, block: usize) -> &[T] {
+        &self.states[block + 1]
+    }
+
     /// The tokens behind the last block.
     pub(crate) fn last(&self) -> &[T] {
         self.states.last().map_or(&[], Vec::as_slice)
@@ -59,19 +64,23 @@ impl Stack {
         }
     }
 
-    /// From the gradient behind the last block to that before the first.
+    /// From the gradient behind the last block to that before the first. `more` are blocks and gradients of the tokens behind them that come
+    /// from elsewhere: a sum of gradients, since the tokens went both ways.
     ///
     /// # Shapes
-    /// `dx` \[b * t, d\], in place.
+    /// `dx` \[b * t, d\], in place; those of `more` \[b * t, d\].
     pub(crate) fn backward<T: Scalar>(
         &self,
         (p, g): (&[T], &mut [T]),
         tokens: usize,
         tape: &mut Tape<T>,
-        dx: &mut [T],
+        (dx, more): (&mut [T], &[(usize, Vec<T>)]),
     ) {
         let Tape { states, kept, scratch, recompute } = tape;
         for (i, block) in self.blocks.iter().enumerate().rev() {
+            for (_, from) in more.iter().filter(|(behind, _)| *behind == i) {
+                dx.iter_mut().zip(from).for_each(|(dx, &from)| *dx += from);
+            }
             let kept = if *recompute {
                 // The output lands in the state behind the block, which nobody reads any more.
                 let [before, after] = &mut states[i..i + 2] else { unreachable!("depth + 1 states") };

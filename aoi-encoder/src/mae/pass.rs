@@ -146,7 +146,7 @@ impl Mae {
         for (row, d_row) in self.masked_rows(masks).zip(dgathered.chunks_exact(d)) {
             dsequence[row * d..(row + 1) * d].copy_from_slice(d_row);
         }
-        self.decoder.backward((p, g), all, &mut tape.decoder, &mut dsequence);
+        self.decoder.backward((p, g), all, &mut tape.decoder, (&mut dsequence, &[]));
         let mut dembedded = zeros(tape.embedded.len());
         for (row, (source, _)) in dsequence.chunks_exact(d).zip(self.unshuffled(masks)) {
             let target = match source {
@@ -159,7 +159,7 @@ impl Mae {
         self.embed.backward(p, g, &tape.normed, &dembedded, Some(&mut dnormed));
         let mut dx = zeros(tape.normed.len());
         self.norm.backward(p, g, tape.encoder.last(), &dnormed, &mut dx);
-        self.encoder.backward((p, g), visible, &mut tape.encoder, &mut dx);
+        self.encoder.backward((p, g), visible, &mut tape.encoder, (&mut dx, &[]));
         let shown: Vec<&[usize]> = masks.iter().map(Mask::visible).collect();
         self.tokens.backward((p, g), &shown, &tape.pixels, &dx);
     }

@@ -69,7 +69,7 @@ pub(crate) fn save_beside(
 }
 
 /// Name, shape and numbers of a tensor.
-type Named<'a> = (&'static str, Vec<usize>, &'a [f32]);
+type Named<'a> = (&'a str, Vec<usize>, &'a [f32]);
 
 fn write(
     path: &Path,

@@ -21,7 +21,6 @@ mod timer;
 mod tests;
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use ndarray::{ArrayView2, CowArray, Ix2};
 
@@ -31,6 +30,7 @@ use self::pack::pack_queries;
 use self::plan::{Allowance, BankPlan, Form, QueryPlan};
 use self::run::Scratch;
 use self::shard::ShardBuffers;
+pub use self::timer::KernelTimes;
 use super::cpu::{Answer, CompactCopy, CpuOptions, CpuSearch};
 use super::{Rows, Search, SearchOptions, frame, in_parallel};
 use crate::{Certificate, Metric, Neighbours, RetrievalError, Route, metric};
@@ -85,7 +85,7 @@ pub struct GpuOptions {
 #[non_exhaustive]
 pub struct GpuReport {
     /// Time of the kernels by the device's own clock, where it has one.
-    pub kernel: Option<Duration>,
+    pub kernels: Option<KernelTimes>,
     /// Queries that the device answered.
     pub on_device: usize,
     /// Queries that the host answered: out of the range of f32, or too many rows too close together.
@@ -285,7 +285,9 @@ impl<'a> GpuSearch<'a> {
             Ok(&self.shards[s])
         })?;
         report.bytes_back += found.bytes;
-        report.kernel = found.kernel.map(|t| t + report.kernel.unwrap_or_default());
+        if let Some(times) = found.kernels {
+            *report.kernels.get_or_insert_default() += times;
+        }
         let lists = &found.lists;
         let route = if self.bank.form == Form::F32 { Route::F32 } else { Route::Compact };
         let answers = in_parallel(chosen.len(), threads, |part| {

@@ -166,8 +166,9 @@ impl Recalibrator {
     fn set_verdict(&mut self, number: u32, verdict: Verdict) {
         self.drop_contribution(number);
         let live = &mut self.rows[number as usize];
-        live.row.verdict = verdict;
-        live.presumed = false;
+        // Without its fault, a released value that only the machine passed is what it would have been from the start.
+        live.presumed = live.released && verdict == Verdict::Pass;
+        live.row.verdict = if live.presumed { Verdict::FalseCall } else { verdict };
         self.add(number);
     }
 

@@ -85,6 +85,44 @@ fn a_defect_that_the_limit_in_force_let_pass_is_an_escape_and_tightens_the_propo
     assert_eq!(live.released().next().unwrap().verdict, Some(Verdict::Escape));
 }
 
+/// What somebody said of a released value stands when the machine, which released it, reports its own pass again.
+#[test]
+fn a_pass_of_the_machine_undoes_no_review_of_a_released_value() {
+    for said in [Verdict::Provisional, Verdict::Borderline, Verdict::Pending] {
+        let mut live = line();
+        let (limit, proposal) = only(&live);
+        live.apply(limit, proposal.new_limit);
+        let between = proposal.new_limit + 0.05;
+        live.push(&record("x", between, proposal.new_limit, Some(said)), at(50));
+        let reviewed = only(&live).1;
+        let again = record("x", between, proposal.new_limit, Some(Verdict::Pass));
+        assert_eq!(live.push(&again, at(51)).1, Fate::Known, "{said:?}");
+        assert!(live.judge("x", None, Verdict::Pass));
+        assert_eq!(only(&live).1, reviewed, "{said:?}");
+        assert_eq!(live.released().next().unwrap().verdict, Some(said));
+        // Nobody has said anything of this one: it is presumed a false call.
+        live.push(&record("y", between, proposal.new_limit, Some(Verdict::Pass)), at(52));
+        assert_eq!(only(&live).1.false_calls_before, reviewed.false_calls_before + 1);
+    }
+}
+
+#[test]
+fn an_escape_that_is_withdrawn_to_a_pass_is_presumed_a_false_call_again() {
+    let mut live = line();
+    let (limit, proposal) = only(&live);
+    live.apply(limit, proposal.new_limit);
+    let between = proposal.new_limit + 0.05;
+    live.push(&record("x", between, proposal.new_limit, None), at(50));
+    let presumed = only(&live).1;
+    assert!(live.judge("x", None, Verdict::Escape));
+    assert_eq!(only(&live).1.defects_before, presumed.defects_before + 1);
+    assert!(live.judge("x", None, Verdict::Pass));
+    let row = live.withheld().next().unwrap().row;
+    assert!(live.withdraw(row));
+    assert_eq!(only(&live).1, presumed);
+    assert_eq!(live.released().next().unwrap().verdict, None);
+}
+
 #[test]
 fn a_defect_beyond_the_old_limit_asks_for_a_tighter_one() {
     let mut live = line();

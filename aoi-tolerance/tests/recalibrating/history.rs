@@ -56,14 +56,18 @@ impl Known {
         hit.map(|(side, _)| side)
     }
 
-    /// What it counts as under T0: a released value that nobody reviewed is presumed a false call.
-    fn counted(&self, boundary: Boundary) -> Option<Verdict> {
-        let released = self.side(boundary).is_some()
+    /// Whether T0 flags the value and the limits in force did not.
+    pub(crate) fn is_released(&self, boundary: Boundary) -> bool {
+        self.side(boundary).is_some()
             && [(Side::Lower, self.in_force.lower), (Side::Upper, self.in_force.upper)]
                 .iter()
-                .all(|(side, l)| l.is_none_or(|l| !is_flagged(self.value, l, *side, boundary)));
+                .all(|(side, l)| l.is_none_or(|l| !is_flagged(self.value, l, *side, boundary)))
+    }
+
+    /// What it counts as under T0: a released value that nobody reviewed is presumed a false call.
+    fn counted(&self, boundary: Boundary) -> Option<Verdict> {
         match self.verdict {
-            None | Some(Verdict::Pass) if released => Some(Verdict::FalseCall),
+            None | Some(Verdict::Pass) if self.is_released(boundary) => Some(Verdict::FalseCall),
             other => other,
         }
     }

@@ -207,10 +207,15 @@ impl Line {
         }
     }
 
-    /// What the history makes of a verdict: a fault is only talked down by approval; the machine's own pass on a released value is no review.
+    /// What the history makes of a verdict: a fault is only talked down by approval; the machine's own pass on a released value is no review,
+    /// so it does not undo one.
     fn hear(&mut self, at: usize, verdict: Verdict) {
+        let boundary = self.live.options().collect.boundary;
         let known = &mut self.history.records[at];
         let fault = known.verdict.is_some_and(Verdict::is_fault);
+        if verdict == Verdict::Pass && !fault && known.is_released(boundary) {
+            return;
+        }
         self.waiting.retain(|(w, _)| *w != at);
         if fault && !verdict.is_fault() {
             self.waiting.push((at, verdict));

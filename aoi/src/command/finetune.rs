@@ -20,6 +20,7 @@ use super::weights::LoadArguments;
     aoi encoder finetune --weights encoder.safetensors --images taught --masks taught-masks --classes wire,ball --run runs/wires\n  \
     aoi segment predict --weights runs/wires/network.safetensors --images new --out masks\n\n\
 A configuration is TOML; what it leaves out has a default, and RUN/config.toml says what was used:\n\n  \
+    head = \"upernet\"                               # or \"linear\", the default\n  \
     tune = { lora = { rank = 3, alpha = 16.0 } }   # or \"full\", \"frozen\"\n  \
     loss = { balance = 0.5, dice = 1.0 }\n  \
     run = { epochs = 50, batch = 8 }\n\n\

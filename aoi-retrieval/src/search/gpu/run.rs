@@ -1,13 +1,11 @@
 //! One batch of queries through every shard: buffers, commands, and what comes back.
 
-use std::time::Duration;
-
 use super::device::Gpu;
 use super::kernels::{Parameters, Stages, State};
 use super::pack::PackedQueries;
 use super::plan::{Allowance, BankPlan, QueryPlan, Shard};
 use super::shard::ShardBuffers;
-use super::timer::{MOST_TIMED, Timer};
+use super::timer::{KernelTimes, MOST_TIMED, Timer};
 use crate::RetrievalError;
 
 /// Bytes between the parameters of two shards: what every device accepts as an offset.
@@ -38,8 +36,8 @@ pub(super) struct Scratch {
 pub(super) struct Found {
     /// Per query its candidate rows and the bins that its scans kept; none where a list overflowed.
     pub(super) lists: Vec<Option<(Vec<u32>, u32)>>,
-    /// Time of the kernels.
-    pub(super) kernel: Option<Duration>,
+    /// Time of the kernels, where the device has a clock.
+    pub(super) kernels: Option<KernelTimes>,
     /// Bytes read back.
     pub(super) bytes: u64,
 }
@@ -139,7 +137,7 @@ impl Scratch {
                 gpu.wait(Some(before))?;
             }
         }
-        let kernel_timer = self.timer.as_ref().filter(|t| t.passes() == shards.len());
+        let timer = self.timer.as_ref().filter(|t| t.shards() == shards.len());
         gpu.guarded(|| {
             let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             encoder.copy_buffer_to_buffer(&self.state, 0, &self.back, 0, state_bytes);
@@ -150,13 +148,13 @@ impl Scratch {
                 state_bytes,
                 list_bytes,
             );
-            if let Some(timer) = kernel_timer {
+            if let Some(timer) = timer {
                 timer.resolve(&mut encoder);
             }
             gpu.queue().submit([encoder.finish()]);
         })?;
         let bytes = gpu.read(&self.back, state_bytes + list_bytes)?;
-        let kernel = kernel_timer.map(|t| t.read(gpu)).transpose()?;
+        let kernels = timer.map(|t| t.read(gpu)).transpose()?;
         let (states, lists) = bytes.split_at(count * size_of::<State>());
         let states: Vec<State> = bytemuck::pod_collect_to_vec(states);
         let lists: Vec<[u32; 4]> = bytemuck::pod_collect_to_vec(lists);
@@ -169,7 +167,7 @@ impl Scratch {
                 (state.overflow == 0).then(|| (rows.iter().map(|r| r[0]).collect(), state.total))
             })
             .collect();
-        Ok(Found { lists, kernel, bytes: state_bytes + list_bytes })
+        Ok(Found { lists, kernels, bytes: state_bytes + list_bytes })
     }
 
     /// Records the four kernels for one shard.
@@ -250,13 +248,18 @@ impl Scratch {
             ],
         );
         let (across, lines) = shard.grid(allowed);
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-            label: Some("search"),
-            timestamp_writes: self.timer.as_ref().map(|t| t.around(s)),
-        });
-        kernels.scan.dispatch(&mut pass, &scan, [queries.div_ceil(128), word(across), word(lines)]);
-        kernels.select_bins.dispatch(&mut pass, &select, [queries, 1, 1]);
-        kernels.rescore.dispatch(&mut pass, &rescore, [queries, SLICES, 1]);
-        kernels.merge_rows.dispatch(&mut pass, &merge, [queries, 1, 1]);
+        let stages = [
+            (kernels.scan, scan, [queries.div_ceil(128), word(across), word(lines)]),
+            (kernels.select_bins, select, [queries, 1, 1]),
+            (kernels.rescore, rescore, [queries, SLICES, 1]),
+            (kernels.merge_rows, merge, [queries, 1, 1]),
+        ];
+        for (stage, (kernel, group, size)) in (0..).zip(&stages) {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some("search"),
+                timestamp_writes: self.timer.as_ref().map(|t| t.around(s, stage)),
+            });
+            kernel.dispatch(&mut pass, group, *size);
+        }
     }
 }

@@ -82,7 +82,7 @@ fn clusters_are_answered_by_the_device_and_little_comes_back() {
         assert!(report.bytes_back < 50 * 4096, "{scan:?}: {report:?}");
         assert!(found.certificates.iter().all(|c| c.rescored >= 10 && c.rescored < 20), "{scan:?}");
         let timed = device().info().features.contains(&"timestamps");
-        assert_eq!(report.kernel.is_some_and(|t| !t.is_zero()), timed, "{scan:?}: {report:?}");
+        assert_eq!(report.kernels.is_some_and(|t| !t.total().is_zero()), timed, "{scan:?}: {report:?}");
     }
 }
 
@@ -120,7 +120,7 @@ fn a_device_of_the_callers_with_small_limits_serves_a_bank_in_many_shards() {
         let search = GpuSearch::new(&gpu, bank.view(), metric, &GpuOptions::default()).unwrap();
         assert!(!search.is_streamed() && search.bank.shards().count() >= 3);
         let report = agree(&search, &bank, &queries, 12);
-        assert_eq!((report.on_host, report.kernel), (0, None));
+        assert_eq!((report.on_host, report.kernels), (0, None));
     }
     let refused = GpuSearch::new(
         &gpu,

@@ -1,0 +1,182 @@
+//! What was to be reached, and whether a machine's records reach it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::ceilings::Ceilings;
+use crate::record::{Comparison, Record, median};
+
+/// The list, in the order of the table.
+const TARGETS: &str = include_str!("targets.json");
+
+/// One thing to be reached.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    title: String,
+    /// The file of the record, without its ending.
+    record: String,
+    work: String,
+    /// None: whatever size was measured.
+    size: Option<u64>,
+    ours: String,
+    /// How the names of those begin that ours is compared with; for a share, the ceiling.
+    others: Vec<String>,
+    measure: Measure,
+    at_least: Option<f64>,
+    at_most: Option<f64>,
+    /// Why it may be missed, as far as that is known.
+    why: String,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Measure {
+    /// The time of the fastest of the others over ours.
+    TimeRatio,
+    /// Our time over that of the other.
+    Times,
+    /// Our peak memory over the least of the others'.
+    MemoryRatio,
+    /// Our time.
+    Seconds,
+    /// Size over our time.
+    Rate,
+    /// Our operations a second over the median ceiling of all threads.
+    Share,
+}
+
+impl Target {
+    /// The value, and who the best of the others is; none where something was not measured.
+    fn value(&self, record: &Record, ceilings: Option<&Ceilings>) -> Option<(f64, String)> {
+        let fits = |c: &&Comparison| c.work == self.work && self.size.is_none_or(|size| c.size == size);
+        let comparison = record.comparisons.iter().find(fits)?;
+        let ours = comparison.runs.iter().find(|r| r.name == self.ours)?;
+        let seconds = median(&ours.seconds);
+        let best = |of: &dyn Fn(&crate::record::Runs) -> Option<f64>| {
+            let others = comparison.runs.iter().filter(|r| r.name != self.ours);
+            let named = others.filter(|r| self.others.iter().any(|o| r.name.starts_with(o.as_str())));
+            named.filter_map(|r| Some((of(r)?, r.name.clone()))).min_by(|a, b| a.0.total_cmp(&b.0))
+        };
+        let time = |r: &crate::record::Runs| Some(median(&r.seconds));
+        let peak = |r: &crate::record::Runs| (!r.peak_mib.is_empty()).then(|| median(&r.peak_mib));
+        Some(match self.measure {
+            Measure::TimeRatio => best(&time).map(|(other, name)| (other / seconds, name))?,
+            Measure::Times => best(&time).map(|(other, name)| (seconds / other, name))?,
+            Measure::MemoryRatio => {
+                let (other, name) = best(&peak)?;
+                (peak(ours)? / other, name)
+            }
+            Measure::Seconds => (seconds, "-".to_owned()),
+            Measure::Rate => (comparison.size as f64 / seconds, "-".to_owned()),
+            Measure::Share => {
+                let ceilings = &ceilings?.ceilings;
+                let threads = ceilings.iter().map(|c| c.threads).max()?;
+                let name = self.others.first()?;
+                let ceiling = ceilings.iter().find(|c| c.name == *name && c.threads == threads)?;
+                (comparison.operations? / seconds / (ceiling.median * 1e9), name.clone())
+            }
+        })
+    }
+
+    fn is_met(&self, value: f64) -> bool {
+        self.at_least.is_none_or(|least| value >= least) && self.at_most.is_none_or(|most| value <= most)
+    }
+
+    fn wanted(&self) -> String {
+        let bound = |sign: &str, x: Option<f64>| x.map(|x| format!("{sign} {}", shown(x)));
+        bound(">=", self.at_least).or_else(|| bound("<=", self.at_most)).unwrap_or_default()
+    }
+}
+
+fn shown(x: f64) -> String {
+    if x >= 1e4 { format!("{:.0} thousand", x / 1e3) } else { format!("{}", (x * 1000.0).round() / 1000.0) }
+}
+
+/// The table of one machine on one day; `records` by path.
+pub(super) fn table(heading: &str, records: &[(&Path, &Record)], ceilings: Option<&Ceilings>) -> String {
+    let targets: Vec<Target> = serde_json::from_str(TARGETS).expect("a sound list, as a test holds");
+    let mut text = format!(
+        "\n## What was to be reached: {heading}\n\n\
+         | work | measured | wanted | met | beside | why not |\n|---|--:|--:|---|---|---|\n"
+    );
+    for target in &targets {
+        let record = records.iter().find(|(path, _)| path.file_stem().is_some_and(|s| *s == *target.record));
+        let (title, wanted) = (&target.title, target.wanted());
+        let _ = match record.and_then(|(_, record)| target.value(record, ceilings)) {
+            None => writeln!(text, "| {title} | - | {wanted} | not measured here | | |"),
+            Some((value, beside)) if target.is_met(value) => {
+                writeln!(text, "| {title} | {} | {wanted} | yes | {beside} | |", shown(value))
+            }
+            Some((value, beside)) => {
+                let why = if target.why.is_empty() { "not known" } else { &target.why };
+                writeln!(text, "| {title} | {} | {wanted} | **no** | {beside} | {why} |", shown(value))
+            }
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Machine;
+    use crate::record::Runs;
+
+    #[test]
+    fn the_list_is_sound_and_every_target_has_one_bound() {
+        let targets: Vec<Target> = serde_json::from_str(TARGETS).unwrap();
+        assert!(targets.len() > 20);
+        for t in &targets {
+            assert!(t.at_least.is_some() != t.at_most.is_some(), "{}", t.title);
+            assert_eq!(
+                t.others.is_empty(),
+                matches!(t.measure, Measure::Seconds | Measure::Rate),
+                "{}",
+                t.title
+            );
+        }
+    }
+
+    #[test]
+    fn a_target_is_met_missed_or_not_measured() {
+        let runs = |name: &str, seconds: f64, peak: f64| Runs {
+            name: name.into(),
+            seconds: vec![seconds],
+            peak_mib: vec![peak],
+        };
+        let record = Record {
+            date: String::new(),
+            machine: Machine::describe(),
+            command: String::new(),
+            load_before: 0.0,
+            versions: std::collections::BTreeMap::new(),
+            comparisons: vec![Comparison {
+                work: "limits_from_csv".into(),
+                size: 10_000_000,
+                input: String::new(),
+                checked: String::new(),
+                operations: None,
+                bytes: None,
+                runs: vec![
+                    runs("aoi", 2.0, 60.0),
+                    runs("duckdb/typed", 4.0, 100.0),
+                    runs("polars", 3.2, 300.0),
+                ],
+            }],
+        };
+        let text = table("m", &[(Path::new("m/tolerance.json"), &record)], None);
+        assert!(
+            text.contains("| Limits from a CSV of 10^7 records | 1.6 | >= 1.5 | yes | polars | |"),
+            "{text}"
+        );
+        assert!(text.contains("| 0.6 | <= 0.5 | **no** | duckdb/typed |"), "{text}");
+        assert!(
+            text.contains("| Restart with 10^7 records, seconds | - | <= 2 | not measured here | | |"),
+            "{text}"
+        );
+    }
+}
