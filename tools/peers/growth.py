@@ -6,7 +6,7 @@
 import subprocess
 
 import measure
-from harness import HERE, WORK, python, show
+from harness import HERE, WORK, python, requirements, show
 
 CHECKER = "duckdb/typed"
 
@@ -21,12 +21,16 @@ def comparisons(options, aoi, bench):
     return [of_size(options, aoi, bench, rows) for rows in options.rows]
 
 
+def versions(_options):
+    return dict(line.split("==") for line in requirements("tolerance").read_text().split() if line.startswith("duckdb=="))
+
+
 def of_size(options, aoi, bench, rows):
     records, log = WORK / f"records-{rows}.csv", WORK / "log.txt"
     ours, expected = WORK / "limits-aoi.csv", WORK / "limits-expected.csv"
     try:
         subprocess.run([bench, "generate", "records", "--rows", str(rows), "--out", records], check=True)
-        measure.run([python("tolerance"), HERE / "from_csv.py", CHECKER, records, expected, options.threads], log)
+        measure.run([python("tolerance", options), HERE / "from_csv.py", CHECKER, records, expected, options.threads], log)
         run = {"name": "aoi", "seconds": [], "peak_mib": []}
         for _ in range(options.rounds):
             ours.unlink(missing_ok=True)
