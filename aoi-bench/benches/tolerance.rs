@@ -123,7 +123,7 @@ fn simulated(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(values as u64));
         group.bench_function(BenchmarkId::new("cpu", values), |b| {
             b.iter(|| {
-                let keep = |what_if| {
+                let keep = |what_if: &aoi_tolerance::simulate::WhatIf| {
                     black_box(what_if);
                     Ok(())
                 };

@@ -1,10 +1,10 @@
 //! One limit on its way from evidence to a proposal: the percentile, the guard, the machine's grid, the certificate.
 
-use crate::binomial::{self, Claim};
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::evidence::{Evidence, Facts, Ordered};
 use crate::limit::{Boundary, Side};
+use crate::movement::{Cause, Movement, Reach, Terms};
 use crate::options::{Options, Policy};
 use crate::pool::PoolGuard;
 use crate::proposal::{Decision, Proposal, Reason};
@@ -19,24 +19,15 @@ pub(crate) struct Candidate<S> {
     margin: f64,
     resolution: Option<Resolution>,
     guard: Option<f64>,
-    held_by: Reason,
+    held_by: Cause,
     /// Reason to stay at T0 whatever the percentile.
     stays: Option<(Decision, Reason)>,
     defects_unflagged: u64,
+    /// What T0 flags of the confirmed defects.
+    before: Reach,
     /// The certificate of the guard at [`Options::delta`].
     certificate: Certificate,
     pub(crate) pool: Option<PoolGuard>,
-}
-
-/// Where a percentile and the guard put a limit, in the mirrored frame.
-#[derive(Debug, Clone)]
-pub(crate) struct Movement {
-    /// The new limit; none = T0 stays.
-    pub(crate) limit: Option<f64>,
-    /// False calls that it flags; counted here, where the values have just been read.
-    false_calls_after: u64,
-    decision: Decision,
-    reason: Reason,
 }
 
 impl<'a> Candidate<Sample<'a>> {
@@ -81,11 +72,10 @@ impl<S: Ascending> Candidate<S> {
             ResolutionRule::Auto => facts.resolution.or_else(grid),
         };
         let held_by = match (ordered.provisional, guarded_value) {
-            (Some(p), Some(g)) if p == g && ordered.last_defect().is_none_or(|d| d < p) => {
-                Reason::ProvisionalHolds
-            }
-            _ => Reason::DefectHolds,
+            (Some(p), Some(g)) if p == g && ordered.last_defect().is_none_or(|d| d < p) => Cause::Provisional,
+            _ => Cause::Defect,
         };
+        let before = reach(&ordered, ordered.baseline, boundary);
         let stays = reason_to_stay(facts, &ordered, resolved, options);
         Ok(Self {
             side: facts.side,
@@ -101,6 +91,7 @@ impl<S: Ascending> Candidate<S> {
             held_by,
             stays,
             defects_unflagged: facts.defects_unflagged,
+            before,
             pool: None,
         })
     }
@@ -112,37 +103,58 @@ impl<S: Ascending> Candidate<S> {
 
     /// Steps 2 to 5: the percentile, the guard, the machine's grid.
     pub(crate) fn movement(&self, percent: f64, options: &Options) -> Result<Movement, Error> {
-        if let Some((decision, reason)) = &self.stays {
-            return Ok(self.stay(*decision, reason.clone()));
+        self.movement_among(&self.ordered.false_calls, None, percent, options)
+    }
+
+    /// The same by the false calls in another form, and where `last`, the movement at another percentile, is known: a limit that stays
+    /// where it is need not be counted again.
+    pub(crate) fn movement_among(
+        &self,
+        false_calls: &impl Ascending,
+        last: Option<&Movement>,
+        percent: f64,
+        options: &Options,
+    ) -> Result<Movement, Error> {
+        let keep = |cause| Ok(self.stay(cause));
+        if self.stays.is_some() {
+            return keep(Cause::Always);
         }
-        let keep = |reason| Ok(self.stay(Decision::Kept, reason));
-        let defects = self.ordered.defects.count() as u64;
-        let have = self.pool.as_ref().map_or(defects, |p| p.defects.max(defects));
-        let need = options.needed_defects();
-        if have < need {
-            return keep(Reason::FewDefects { have, need });
+        if self.usable_defects() < options.needed_defects() {
+            return keep(Cause::FewDefects);
         }
-        let percentile = self.ordered.false_calls.percentile(percent, options.percentile_kind)?;
+        let percentile = false_calls.percentile(percent, options.percentile_kind)?;
         if !percentile.is_finite() {
-            return keep(Reason::PercentileNotFinite);
+            return keep(Cause::PercentileNotFinite);
         }
         // The margin is part of the guard under `guarded` and `certified`; `paper` adds it only where the percentile alone loses a defect.
         let guard = match options.policy {
             Policy::Paper => self.guard.filter(|_| self.loses_a_guarded_value(percentile, options)),
             Policy::Guarded | Policy::Certified { .. } => self.guard,
         };
-        let (limit, decision, reason) = match guard {
-            Some(guard) if guard > percentile => (guard, Decision::Guarded, self.held_by.clone()),
-            _ => (percentile, Decision::Relaxed, Reason::PercentileStands),
+        let (limit, cause) = match guard {
+            Some(guard) if guard > percentile => (guard, self.held_by),
+            _ => (percentile, Cause::Percentile),
         };
         if limit >= self.ordered.baseline {
-            return keep(Reason::GuardBeyondLimit);
+            return keep(Cause::GuardBeyondLimit);
         }
         let limit = self.on_grid(limit);
         if limit >= self.ordered.baseline {
-            return keep(Reason::ResolutionTooCoarse);
+            return keep(Cause::ResolutionTooCoarse);
         }
-        Ok(self.moved(limit, decision, reason, options.boundary))
+        if let Some(last) = last.filter(|last| last.limit.map(f64::to_bits) == Some(limit.to_bits())) {
+            return Ok(Movement { cause, ..*last });
+        }
+        let rank = rank_near(percent, false_calls.count());
+        let false_calls_after = false_calls.flagged_near(limit, options.boundary, rank);
+        let reach = reach(&self.ordered, limit, options.boundary);
+        Ok(Movement { limit: Some(limit), false_calls_after, reach, cause })
+    }
+
+    /// Confirmed defects of this limit, or of its group where that has more.
+    fn usable_defects(&self) -> u64 {
+        let own = self.ordered.defects.count() as u64;
+        self.pool.as_ref().map_or(own, |pool| pool.defects.max(own))
     }
 
     /// The least limit not below `limit` that the machine can store.
@@ -178,36 +190,59 @@ impl<S: Ascending> Candidate<S> {
         let provisional = self.ordered.provisional.map(|value| self.holding(value, options));
         let movement = match target {
             None => alone,
-            Some(limit) if limit >= self.ordered.baseline => {
-                self.stay(Decision::Kept, Reason::GuardBeyondLimit)
-            }
+            Some(limit) if limit >= self.ordered.baseline => self.stay(Cause::GuardBeyondLimit),
             Some(limit) => {
                 let percentile =
                     self.ordered.false_calls.percentile(options.percentile, options.percentile_kind)?;
-                let (decision, reason) = if limit <= self.on_grid(percentile) {
-                    (Decision::Relaxed, Reason::PercentileStands)
+                let cause = if limit <= self.on_grid(percentile) {
+                    Cause::Percentile
                 } else if provisional == Some(limit) {
-                    (Decision::Guarded, Reason::ProvisionalHolds)
+                    Cause::Provisional
                 } else {
-                    (Decision::Guarded, Reason::DefectHolds)
+                    Cause::Defect
                 };
-                self.moved(limit, decision, reason, options.boundary)
+                self.moved(limit, cause, options.boundary)
             }
         };
         let certificate =
             Certificate::unmoved(self.ordered.defects.count() as u64, options.misses, options.delta);
-        Ok(self.proposal(movement, certificate, options.boundary))
+        Ok(self.proposal(movement, certificate, options))
     }
 
     /// T0 stays; it flags every false call that is evidence on it.
-    fn stay(&self, decision: Decision, reason: Reason) -> Movement {
-        Movement { limit: None, false_calls_after: self.ordered.false_calls.count() as u64, decision, reason }
+    fn stay(&self, cause: Cause) -> Movement {
+        let false_calls_after = self.ordered.false_calls.count() as u64;
+        Movement { limit: None, false_calls_after, reach: self.before, cause }
     }
 
     /// The limit moves to `limit`.
-    fn moved(&self, limit: f64, decision: Decision, reason: Reason, boundary: Boundary) -> Movement {
+    fn moved(&self, limit: f64, cause: Cause, boundary: Boundary) -> Movement {
         let false_calls_after = self.ordered.false_calls.flagged_by(limit, boundary);
-        Movement { limit: Some(limit), false_calls_after, decision, reason }
+        Movement {
+            limit: Some(limit),
+            false_calls_after,
+            reach: reach(&self.ordered, limit, boundary),
+            cause,
+        }
+    }
+
+    /// What became of a limit for this cause, and the cause in full.
+    fn told(&self, cause: Cause, options: &Options) -> (Decision, Reason) {
+        let kept = |reason| (Decision::Kept, reason);
+        match cause {
+            // There is one wherever this cause was given.
+            Cause::Always => self.stays.clone().unwrap_or(kept(Reason::GuardBeyondLimit)),
+            Cause::FewDefects => {
+                kept(Reason::FewDefects { have: self.usable_defects(), need: options.needed_defects() })
+            }
+            Cause::PercentileNotFinite => kept(Reason::PercentileNotFinite),
+            Cause::GuardBeyondLimit => kept(Reason::GuardBeyondLimit),
+            Cause::ResolutionTooCoarse => kept(Reason::ResolutionTooCoarse),
+            Cause::Uncertified(missing) => kept(Reason::Uncertified { missing }),
+            Cause::Percentile => (Decision::Relaxed, Reason::PercentileStands),
+            Cause::Defect => (Decision::Guarded, Reason::DefectHolds),
+            Cause::Provisional => (Decision::Guarded, Reason::ProvisionalHolds),
+        }
     }
 
     /// Whether the value that the guard protects would pass a limit at `limit`.
@@ -236,13 +271,13 @@ impl<S: Ascending> Candidate<S> {
                 (movement, certificate) = self.pooled(pool, limit, movement, delta, options)?;
             } else {
                 let missing = needed - defects.max(pooled);
-                movement = self.stay(Decision::Kept, Reason::Uncertified { missing });
+                movement = self.stay(Cause::Uncertified(missing));
             }
         }
         if movement.limit.is_none() {
             certificate = Certificate::unmoved(defects, options.misses, delta);
         }
-        Ok(self.proposal(movement, certificate, options.boundary))
+        Ok(self.proposal(movement, certificate, options))
     }
 
     /// The movement and certificate that a pooled group allows: its guard joins the limit's own.
@@ -258,21 +293,20 @@ impl<S: Ascending> Candidate<S> {
         certificate.pooled = Some(pool.group.clone());
         let guard = self.on_grid(pool.limit);
         let movement = if guard >= self.ordered.baseline {
-            self.stay(Decision::Kept, Reason::GuardBeyondLimit)
+            self.stay(Cause::GuardBeyondLimit)
         } else if guard > limit {
-            self.moved(guard, Decision::Guarded, Reason::DefectHolds, options.boundary)
+            self.moved(guard, Cause::Defect, options.boundary)
         } else {
             movement
         };
         Ok((movement, certificate))
     }
 
-    fn proposal(&self, movement: Movement, certificate: Certificate, boundary: Boundary) -> Proposal {
+    fn proposal(&self, movement: Movement, certificate: Certificate, options: &Options) -> Proposal {
         let Ordered { baseline, false_calls, defects, escape, .. } = &self.ordered;
         let limit = movement.limit.unwrap_or(*baseline);
-        let defects_after = defects.flagged_by(limit, boundary);
-        let nearest =
-            usize::try_from(defects_after).ok().and_then(|n| n.checked_sub(1)).map(|i| defects.at(i));
+        let (decision, reason) = self.told(movement.cause, options);
+        let boundary = options.boundary;
         let suggested = escape.map(|e| self.on_grid(boundary.least_flagging(e).max(e + self.margin)));
         // Adding zero turns the -0.0 that a mirror may leave into 0.0.
         let unmirror = |limit: f64| self.side.mirror(limit) + 0.0;
@@ -280,13 +314,13 @@ impl<S: Ascending> Candidate<S> {
             side: self.side,
             old_limit: unmirror(*baseline),
             new_limit: unmirror(limit),
-            decision: movement.decision,
-            reason: movement.reason,
+            decision,
+            reason,
             false_calls_before: false_calls.count() as u64,
             false_calls_after: movement.false_calls_after,
             defects_before: defects.count() as u64,
-            defects_after,
-            nearest_defect: nearest.map(|d| limit - d),
+            defects_after: movement.reach.defects,
+            nearest_defect: movement.reach.nearest,
             margin: self.margin,
             certificate,
             suggested_limit: suggested.map(unmirror),
@@ -294,6 +328,19 @@ impl<S: Ascending> Candidate<S> {
             resolution: self.resolution.map(Resolution::step),
         }
     }
+}
+
+/// What a limit at `limit` flags of the confirmed defects.
+fn reach<S: Ascending>(ordered: &Ordered<S>, limit: f64, boundary: Boundary) -> Reach {
+    let defects = ordered.defects.flagged_by(limit, boundary);
+    let last = usize::try_from(defects).ok().and_then(|n| n.checked_sub(1));
+    Reach { defects, nearest: last.map(|i| limit - ordered.defects.at(i)) }
+}
+
+/// About the rank of a percentile.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0 to the count; a hint")]
+fn rank_near(percent: f64, count: usize) -> usize {
+    (percent / 100.0 * count as f64) as usize
 }
 
 /// What keeps a limit at T0 whatever the percentile; records that must be cleared come first, then escapes, then missing evidence.
@@ -330,33 +377,4 @@ fn reason_to_stay<S: Ascending>(
         return None;
     };
     Some((Decision::Kept, reason))
-}
-
-/// What the limits that move together decide for each of them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms {
-    delta: f64,
-    /// Defects that the policy's certificate takes, if it asks for one.
-    needed: Option<u64>,
-}
-
-impl Terms {
-    pub(crate) fn of<'m>(
-        movements: impl IntoIterator<Item = &'m Movement>,
-        options: &Options,
-    ) -> Result<Self, Error> {
-        let delta = if options.simultaneous {
-            let moved = movements.into_iter().filter(|m| m.limit.is_some()).count().max(1);
-            options.delta / moved as f64
-        } else {
-            options.delta
-        };
-        let needed = match options.policy {
-            Policy::Certified { alpha } => {
-                Some(binomial::needed_defects(options.misses, Claim { alpha, delta })?)
-            }
-            Policy::Paper | Policy::Guarded => None,
-        };
-        Ok(Self { delta, needed })
-    }
 }

@@ -44,8 +44,10 @@ pub mod ledger;
 pub mod limit;
 pub mod margin;
 pub mod motion;
+mod movement;
 pub mod optimise;
 pub mod options;
+mod order;
 pub mod percentile;
 pub mod pool;
 pub mod population;
@@ -60,6 +62,7 @@ mod sample;
 pub mod simulate;
 #[cfg(feature = "store")]
 pub mod store;
+mod sweep;
 mod threads;
 pub mod validate;
 

@@ -7,9 +7,9 @@
 //! Under r = 0 every confirmed defect that T0 flagged stays flagged, in every policy; that is arithmetic and needs no assumption.
 
 pub(crate) use crate::candidate::Candidate;
-use crate::candidate::{Movement, Terms};
 use crate::error::Error;
 use crate::evidence::Evidence;
+use crate::movement::{Movement, Terms};
 use crate::options::Options;
 use crate::proposal::Proposal;
 use crate::sample::{Ascending, Sample};
@@ -83,31 +83,5 @@ pub(crate) fn propose_all<S: Ascending + Sync>(
             .collect::<Result<_, _>>()?;
     let terms = Terms::of(&movements, options)?;
     let pairs: Vec<_> = candidates.iter().zip(movements).collect();
-    map_in_order(&pairs, options.threads, |(c, m)| c.settle(m.clone(), terms, options)).into_iter().collect()
-}
-
-/// The proposals at each of `percentiles`.
-///
-/// Limit by limit first, so that each one's values are read while they are near; the proposals are then made percentile by percentile.
-pub(crate) fn sweep_all<S: Ascending + Sync>(
-    candidates: &[Candidate<S>],
-    percentiles: &[f64],
-    options: &Options,
-) -> Result<Vec<Vec<Proposal>>, Error> {
-    let of_limit = |c: &Candidate<S>| -> Result<Vec<Movement>, Error> {
-        percentiles.iter().map(|&p| c.movement(p, options)).collect()
-    };
-    let by_limit: Vec<Vec<Movement>> =
-        map_in_order(candidates, options.threads, of_limit).into_iter().collect::<Result<_, _>>()?;
-    let places: Vec<usize> = (0..percentiles.len()).collect();
-    let at_percentile = |&at: &usize| -> Result<Vec<Proposal>, Error> {
-        let terms = Terms::of(by_limit.iter().map(|m| &m[at]), options)?;
-        // Collecting results would grow the list by doubling: megabytes copied for every percentile.
-        let mut proposals = Vec::with_capacity(candidates.len());
-        for (candidate, movements) in candidates.iter().zip(&by_limit) {
-            proposals.push(candidate.settle(movements[at].clone(), terms, options)?);
-        }
-        Ok(proposals)
-    };
-    map_in_order(&places, options.threads, at_percentile).into_iter().collect()
+    map_in_order(&pairs, options.threads, |(c, m)| c.settle(*m, terms, options)).into_iter().collect()
 }

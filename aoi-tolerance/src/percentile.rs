@@ -15,6 +15,8 @@
 //! For a fixed sample and type the result never falls as P rises, if it is finite, rounding included: every step of the
 //! index is monotone, and so is the interpolation (see [`Place::value`]).
 
+use crate::order;
+
 /// Why there is no percentile.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -287,7 +289,7 @@ pub fn sort_sample(sample: &mut [f64]) -> Result<(), PercentileError> {
     if let Some(index) = sample.iter().position(|value| !value.is_finite()) {
         return Err(PercentileError::Value { index, value: sample[index] });
     }
-    sample.sort_unstable_by(f64::total_cmp);
+    order::sort(sample);
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! order by [`f64::total_cmp`], so that the two ways give the same bits, signed zeros included.
 
 use crate::limit::{Boundary, Side};
+use crate::order;
 use crate::percentile::{HyndmanFan, PercentileError, Place};
 
 /// An ascending sample that can be asked by rank; it need not be sorted to answer.
@@ -16,6 +17,11 @@ pub(crate) trait Ascending {
 
     /// How many of the values a lower limit flags.
     fn flagged_by(&self, limit: f64, boundary: Boundary) -> u64;
+
+    /// The same for a limit that lies near the value of rank `rank`.
+    fn flagged_near(&self, limit: f64, boundary: Boundary, _rank: usize) -> u64 {
+        self.flagged_by(limit, boundary)
+    }
 
     /// Percentile `percent`, as [`percentile_of_sorted`](crate::percentile::percentile_of_sorted) gives it.
     fn percentile(&self, percent: f64, kind: HyndmanFan) -> Result<f64, PercentileError> {
@@ -40,9 +46,9 @@ pub(crate) enum Sample<'a> {
 impl Sample<'_> {
     /// Sorts a copy.
     pub(crate) fn sorted(values: &[f64], side: Side) -> Self {
-        let mut ranks = ranks(values, side);
-        ranks.sort_unstable();
-        Self::Sorted(ranks.into_iter().map(value_of).collect())
+        let mut values: Vec<f64> = values.iter().map(|&v| side.mirror(v)).collect();
+        order::sort(&mut values);
+        Self::Sorted(values)
     }
 }
 
@@ -63,10 +69,23 @@ impl Ascending for Sample<'_> {
 
     fn flagged_by(&self, limit: f64, boundary: Boundary) -> u64 {
         match self {
+            // Asked of defects, all of which are flagged as a rule.
+            Self::Sorted(values) if values.last().is_some_and(|&v| boundary.flags_below(v, limit)) => {
+                values.len() as u64
+            }
             Self::Sorted(values) => values.partition_point(|&v| boundary.flags_below(v, limit)) as u64,
             Self::Given { values, side } => {
                 values.iter().map(|&v| u64::from(boundary.flags_below(side.mirror(v), limit))).sum()
             }
+        }
+    }
+
+    fn flagged_near(&self, limit: f64, boundary: Boundary, rank: usize) -> u64 {
+        match self {
+            Self::Sorted(values) => {
+                end_of_run(values, rank, |value| boundary.flags_below(value, limit)) as u64
+            }
+            Self::Given { .. } => self.flagged_by(limit, boundary),
         }
     }
 
@@ -77,6 +96,27 @@ impl Ascending for Sample<'_> {
             Self::Given { values, side } => Ok(selected(values, *side, place)),
         }
     }
+}
+
+/// How many values at the front are `within`; looked for from index `near` on, in steps that double.
+fn end_of_run(sorted: &[f64], near: usize, within: impl Fn(f64) -> bool) -> usize {
+    let near = near.min(sorted.len());
+    // All before `from` are within; `to` is the end, or not within.
+    let (mut from, mut to, mut step) = (near, near, 1);
+    if sorted.get(near).is_some_and(|&value| within(value)) {
+        while to < sorted.len() && within(sorted[to]) {
+            from = to + 1;
+            to = (to + step).min(sorted.len());
+            step *= 2;
+        }
+    } else {
+        while from > 0 && !within(sorted[from - 1]) {
+            to = from - 1;
+            from = from.saturating_sub(step);
+            step *= 2;
+        }
+    }
+    from + sorted[from..to].partition_point(|&value| within(value))
 }
 
 /// The percentile at a place, by selection of the neighbours it lies between.
@@ -165,6 +205,11 @@ mod tests {
                         let expected = sample.iter().filter(flags).count() as u64;
                         assert_eq!(given.flagged_by(limit, boundary), expected);
                         assert_eq!(sorted.flagged_by(limit, boundary), expected);
+                        for rank in [0, 1, sample.len() / 3, sample.len() / 2, sample.len(), sample.len() + 9]
+                        {
+                            assert_eq!(sorted.flagged_near(limit, boundary, rank), expected);
+                            assert_eq!(given.flagged_near(limit, boundary, rank), expected);
+                        }
                     }
                 }
             }

@@ -2,9 +2,10 @@
 
 use crate::error::Error;
 use crate::evidence::Evidence;
-use crate::optimise::{prepare_sorted, sweep_all};
 use crate::options::Options;
 use crate::proposal::Proposal;
+use crate::sweep::Sweep;
+use crate::threads::map_each;
 
 /// The proposals for every limit at one percentile.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,12 +52,12 @@ impl Totals {
     }
 }
 
-/// Percentiles computed together: each limit's values are then read from memory once for all of them.
-const AT_ONCE: usize = 16;
+/// Percentiles computed together: each limit's values are put in order once for all of them.
+const AT_ONCE: usize = 128;
 
 /// Proposals for every limit at each of `percentiles`, handed to `each` in turn; [`Options::percentile`] is not used.
 ///
-/// They are computed a few percentiles at a time, which keeps memory at as many sets of proposals. `each` may stop the sweep by an error.
+/// They are made a few percentiles at a time, in memory that is used again: `each` copies what it keeps. It may stop the sweep by an error.
 ///
 /// # Errors
 /// As [`crate::optimise::optimise`], for every percentile; and what `each` returns.
@@ -64,16 +65,29 @@ pub fn simulate(
     evidence: &[Evidence],
     percentiles: &[f64],
     options: &Options,
-    mut each: impl FnMut(WhatIf) -> Result<(), Error>,
+    mut each: impl FnMut(&WhatIf) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for &percentile in percentiles {
         Options { percentile, ..options.clone() }.check()?;
     }
-    let candidates = prepare_sorted(evidence, &Options { percentile: 0.0, ..options.clone() })?;
+    let mut sweep = Sweep::new(evidence, &Options { percentile: 0.0, ..options.clone() })?;
+    // A set for each thread, filled again and again: fresh memory for every percentile would cost more than the proposals do.
+    let mut sets = vec![(0, WhatIf { percentile: 0.0, proposals: Vec::new() }); options.threads.min(AT_ONCE)];
     for batch in percentiles.chunks(AT_ONCE) {
-        let swept = sweep_all(&candidates, batch, options)?;
-        for (&percentile, proposals) in batch.iter().zip(swept) {
-            each(WhatIf { percentile, proposals })?;
+        sweep.go_to(batch, options)?;
+        let places: Vec<usize> = (0..batch.len()).collect();
+        for places in places.chunks(sets.len()) {
+            let sets = &mut sets[..places.len()];
+            sets.iter_mut().zip(places).for_each(|((at, _), place)| *at = *place);
+            let sweep = &sweep;
+            let filled = map_each(sets, |(at, what_if)| {
+                what_if.percentile = batch[*at];
+                sweep.propose(*at, options, &mut what_if.proposals)
+            });
+            filled.into_iter().collect::<Result<(), _>>()?;
+            for (_, what_if) in sets {
+                each(what_if)?;
+            }
         }
     }
     Ok(())

@@ -23,9 +23,37 @@ pub(crate) fn map_in_order<'t, T: Sync, R: Send>(
     })
 }
 
+/// `work` applied to each item, in order, on a thread for each.
+pub(crate) fn map_each<T: Send, R: Send>(items: &mut [T], work: impl Fn(&mut T) -> R + Sync) -> Vec<R> {
+    if let [item] = items {
+        return vec![work(item)];
+    }
+    std::thread::scope(|scope| {
+        let work = &work;
+        let workers: Vec<_> = items.iter_mut().map(|item| scope.spawn(move || work(item))).collect();
+        workers
+            .into_iter()
+            .map(|w| w.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
+            .collect()
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::map_in_order;
+    use super::{map_each, map_in_order};
+
+    #[test]
+    fn each_item_is_changed_once_and_answers_in_its_place() {
+        for n in [0_usize, 1, 5] {
+            let mut items: Vec<usize> = (0..n).collect();
+            let squares = map_each(&mut items, |x| {
+                *x += 1;
+                *x * *x
+            });
+            assert_eq!(squares, (1..=n).map(|x| x * x).collect::<Vec<_>>());
+            assert_eq!(items, (1..=n).collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn order_and_result_are_those_of_one_thread() {

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import encoder
+import growth
 import harness
 import live
 import retrieval
@@ -16,6 +17,7 @@ import training
 
 WORKS = {
     "encoder": encoder,
+    "growth": growth,
     "live": live,
     "retrieval": retrieval,
     "retrieval-gpu": retrieval_gpu,
@@ -23,7 +25,7 @@ WORKS = {
     "training": training,
 }
 # What `all` measures, in this order.
-ON_CPU = ["tolerance", "encoder", "retrieval", "training", "live"]
+ON_CPU = ["tolerance", "growth", "encoder", "retrieval", "training", "live"]
 
 
 def parser():

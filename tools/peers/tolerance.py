@@ -94,7 +94,7 @@ def in_memory(interpreter, bench, values, limits, rounds, threads):
     comparisons = [
         comparison("optimise_alone", ["numpy/grouped", "pandas/flat", "numpy/flat"], "aoi/optimise"),
         comparison("optimise_from_flat_columns", ["pandas/flat", "numpy/flat"], "aoi/group_and_optimise"),
-        comparison("what_if_101_percentiles", ["aoi/simulate_101"], "aoi/optimise"),
+        comparison("what_if_101_percentiles", ["aoi/simulate_101", "aoi/order"], "aoi/optimise"),
     ]
     for c in comparisons:
         show(c)

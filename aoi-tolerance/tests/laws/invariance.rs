@@ -1,5 +1,8 @@
 //! Laws 4, 5 and 7: what must not matter does not. The order of values, the side, the number of threads, and how often one asks.
 
+use std::collections::HashSet;
+
+use aoi_testing::Seeded;
 use aoi_tolerance::collect::{CollectOptions, Collector};
 use aoi_tolerance::evidence::Evidence;
 use aoi_tolerance::limit::{Boundary, Side, Tolerance};
@@ -130,11 +133,12 @@ proptest! {
     #[test]
     fn a_simulation_at_a_percentile_is_the_optimisation_at_it(
         evidence in many(), options in options(&ALL_POLICIES, 0..=2), percentiles in vec(percents(), 1..6),
+        threads in 1_usize..4,
     ) {
-        let options = Options { boundary: Boundary::Passes, ..options };
+        let options = Options { boundary: Boundary::Passes, threads, ..options };
         let mut seen = Vec::new();
         simulate(&evidence, &percentiles, &options, |what_if| {
-            seen.push(what_if);
+            seen.push(what_if.clone());
             Ok(())
         }).unwrap();
         prop_assert_eq!(seen.iter().map(|w| w.percentile).collect::<Vec<_>>(), percentiles);
@@ -154,6 +158,35 @@ proptest! {
 /// Several limits under the boundary that lets equality pass.
 fn many() -> impl Strategy<Value = Vec<Evidence>> {
     vec(lower_evidence(&PLAIN_WORLDS, Boundary::Passes, (0..25, 0..9, 0..2)), 1..8)
+}
+
+#[test]
+fn a_long_simulation_says_at_every_percentile_what_the_optimisation_does() {
+    let limit = |side: Side, seed: u64| {
+        let mut evidence = Evidence::new(side, side.mirror(100.0));
+        let mut random = Seeded::new(seed);
+        evidence.false_calls =
+            (0..400).map(|_| side.mirror(99.0 - 30.0 * random.unit() * random.unit())).collect();
+        evidence.defects = (0..3).map(|_| side.mirror(85.0 - 20.0 * random.unit())).collect();
+        evidence
+    };
+    let evidence = [limit(Side::Lower, 1), limit(Side::Upper, 2), limit(Side::Lower, 3)];
+    let percentiles: Vec<f64> = (0..=300).map(|i| f64::from(i) / 3.0).collect();
+    for threads in [1, 2, 5] {
+        let options = Options { threads, simultaneous: true, ..Options::default() };
+        let (mut at, mut limits) = (0, HashSet::new());
+        simulate(&evidence, &percentiles, &options, |what_if| {
+            assert_eq!(what_if.percentile, percentiles[at]);
+            let there = Options { percentile: what_if.percentile, ..options.clone() };
+            assert_eq!(what_if.proposals, optimise(&evidence, &there)?);
+            limits.extend(what_if.proposals.iter().map(|p| p.new_limit.to_bits()));
+            at += 1;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(at, 301);
+        assert!(limits.len() > 100, "{}", limits.len());
+    }
 }
 
 #[test]

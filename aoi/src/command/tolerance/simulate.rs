@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             }
             totals.push((what_if.percentile, Totals::of(&what_if.proposals)));
             let path = arguments.out.clone();
-            table.add(&what_if).map_err(|source| Error::Write { path, source })
+            table.add(what_if).map_err(|source| Error::Write { path, source })
         })
         .map_err(std::io::Error::other)
     })?;
