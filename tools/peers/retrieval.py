@@ -24,6 +24,7 @@ def arguments(parser):
     parser.add_argument("-k", type=int, default=30)
     parser.add_argument("--weights", help="encoder weights, for a bank of real features")
     parser.add_argument("--images", help="folder of images to embed with them")
+    parser.add_argument("--resize", default="224x224", help="height and width to which they are brought first")
     parser.add_argument("--tokens", type=int, default=256, help="patches of one image, which stay on one side of bank and queries")
     parser.add_argument("--k-centre", dest="k_centre", type=int, default=100_000, help="rows of the bank that a coreset is chosen from")
 
@@ -60,7 +61,7 @@ def generated(bench, work, rows, queries, width):
 def embedded(interpreter, aoi, work, options):
     """Patch features of real images; every eighth image's patches are queries."""
     out = work / "features.safetensors"
-    command = [aoi, "encoder", "embed", options.weights, "--images", options.images, "--out", out]
+    command = [aoi, "encoder", "embed", options.weights, "--images", options.images, "--resize", options.resize, "--out", out]
     subprocess.run([str(word) for word in command], check=True)
     subprocess.run([interpreter, HERE / "split_features.py", out, work, str(options.tokens), str(max(options.queries))], check=True)
     return work / "bank.npy"
