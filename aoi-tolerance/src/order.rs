@@ -1,15 +1,18 @@
-//! Finite values put in ascending order, two to three times as fast as by comparisons.
+//! Finite values put in ascending order, from a few hundred on faster than by comparisons.
 //!
 //! Where a value lies between the least and the greatest, as a whole number of two digits, puts it nearly in its place: values are dealt by
-//! the low digit, then by the high one. What has the same number is put right by insertion. Where that turns out to be much, because a
-//! few values far from the others stretched the range, all are compared after all. The order is that of [`f64::total_cmp`] whatever the
+//! the low digit, then by the high one. What has the same number is put right by insertion. Where most would have
+//! the same, because a few values far from the others stretch the range, all are compared after all. The order is that of [`f64::total_cmp`] whatever the
 //! values: the numbers decide how long it takes, never what comes out.
 
 /// Fewer values are compared at once: dealing would cost more than it saves.
-const FEW: usize = 64;
+const FEW: usize = 256;
 
 /// Up to so many values digits have 8 bits, above 11: about one pair of values in a hundred then shares its number.
 const SMALL: usize = 4096;
+
+/// Values of one high digit, as a part of all, before all are compared.
+const CROWD: usize = 8;
 
 /// Steps of insertion for each value, before all are compared.
 const STEPS: usize = 8;
@@ -18,17 +21,38 @@ const STEPS: usize = 8;
 pub(crate) fn sort(values: &mut [f64]) {
     let bits = if values.len() <= SMALL { 8 } else { 11 };
     let scale = if values.len() < FEW { None } else { Scale::of(values, bits) };
-    let nearly = scale.is_some_and(|scale| {
-        deal(values, &scale);
-        insert(values)
-    });
-    if !nearly {
-        values.sort_unstable_by(f64::total_cmp);
+    if !scale.is_some_and(|scale| deal(values, &scale) && insert(values)) {
+        compare(values);
     }
 }
 
-/// Sorts by the numbers that the scale gives, values of one number in the order in which they stand.
-fn deal(values: &mut [f64], scale: &Scale) {
+/// Sorts by comparisons of ranks.
+fn compare(values: &mut [f64]) {
+    let mut ranks: Vec<i64> = values.iter().map(|&value| rank_of(value)).collect();
+    ranks.sort_unstable();
+    for (value, rank) in values.iter_mut().zip(ranks) {
+        *value = value_of(rank);
+    }
+}
+
+/// An integer that orders as [`f64::total_cmp`] orders values: one comparison is one instruction.
+pub(crate) fn rank_of(value: f64) -> i64 {
+    flipped(value.to_bits().cast_signed())
+}
+
+/// The value of a rank.
+pub(crate) fn value_of(rank: i64) -> f64 {
+    f64::from_bits(flipped(rank).cast_unsigned())
+}
+
+/// Flips all bits but the sign of a negative number: sign and magnitude become two's complement, and back.
+fn flipped(bits: i64) -> i64 {
+    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+}
+
+/// Sorts by the numbers that the scale gives, values of one number in the order in which they stand; gives up, and says so, where many
+/// would have the same.
+fn deal(values: &mut [f64], scale: &Scale) -> bool {
     let digits = 1 << scale.bits;
     let high = |value: f64| scale.number(value) >> scale.bits;
     let low = |value: f64| scale.number(value) & (digits - 1);
@@ -37,6 +61,9 @@ fn deal(values: &mut [f64], scale: &Scale) {
     for &value in &*values {
         lows[low(value)] += 1;
         highs[high(value)] += 1;
+    }
+    if highs.iter().any(|&count| count > values.len() / CROWD) {
+        return false;
     }
     for places in [&mut lows, &mut highs] {
         let mut sum = 0;
@@ -47,6 +74,7 @@ fn deal(values: &mut [f64], scale: &Scale) {
     let mut dealt = vec![0.0; values.len()];
     put(values, &mut dealt, &mut lows, low);
     put(&dealt, values, &mut highs, high);
+    true
 }
 
 /// Copies each value to the next place of its digit.
@@ -110,7 +138,7 @@ mod tests {
     use super::*;
     use aoi_testing::Seeded;
 
-    /// Smooth, tied, skewed, stretched by one value, growing by powers, extreme.
+    /// Smooth, tied, skewed, stretched by one value, growing by powers, extreme, in crowds.
     fn samples(n: usize) -> Vec<Vec<f64>> {
         let mut random = Seeded::new(n as u64);
         let odd = [0.0, -0.0, 5e-324, -5e-324, f64::MAX, f64::MIN, 1.5, -1.5, 45.0, 45.0_f64.next_up()];
@@ -127,6 +155,7 @@ mod tests {
             draw(&mut |_, r| odd[r.below(odd.len())]),
             draw(&mut |_, r| 40.0 + 1e-13 * r.below(3) as f64),
             draw(&mut |_, _| 7.25),
+            draw(&mut |i, r| (i % 16) as f64 + 1e-9 * r.unit()),
         ]
     }
 
@@ -144,7 +173,7 @@ mod tests {
                 sorted += 1;
             }
         }
-        assert_eq!(sorted, 72);
+        assert_eq!(sorted, 80);
     }
 
     #[test]

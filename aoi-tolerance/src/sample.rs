@@ -4,7 +4,7 @@
 //! order by [`f64::total_cmp`], so that the two ways give the same bits, signed zeros included.
 
 use crate::limit::{Boundary, Side};
-use crate::order;
+use crate::order::{self, rank_of, value_of};
 use crate::percentile::{HyndmanFan, PercentileError, Place};
 
 /// An ascending sample that can be asked by rank; it need not be sorted to answer.
@@ -130,19 +130,6 @@ fn selected(values: &[f64], side: Side, place: Place) -> f64 {
 /// Integers that order as [`f64::total_cmp`] orders the mirrored values: one comparison of theirs is one instruction.
 fn ranks(values: &[f64], side: Side) -> Vec<i64> {
     values.iter().map(|&v| rank_of(side.mirror(v))).collect()
-}
-
-fn rank_of(value: f64) -> i64 {
-    flipped(value.to_bits().cast_signed())
-}
-
-fn value_of(rank: i64) -> f64 {
-    f64::from_bits(flipped(rank).cast_unsigned())
-}
-
-/// Flips all bits but the sign of a negative number: sign and magnitude become two's complement, and back.
-fn flipped(bits: i64) -> i64 {
-    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
 }
 
 #[cfg(test)]

@@ -139,12 +139,12 @@ mod tests {
 
     #[test]
     fn fields_are_found_behind_values_of_every_kind() {
-        // Field 1: -2. 2: true. 3: a byte. 4: a double. 5: two bytes. 6: a list of two numbers. 7: a list of sixteen truth values.
+        // Field 1: -2. 2: true. 3: a byte. 4: a double. 5: two bytes. 6: a list of two numbers. 7: a list of seventeen truth values.
         // 8: a map of one number to a text. 9: a structure with a number. 30, by its long form: 150.
         let mut bytes = vec![0x15, 0x03, 0x11, 0x13, 0x2a, 0x17];
         bytes.extend([0; 8]);
-        bytes.extend([0x18, 2, b'a', b'b', 0x19, 0x25, 2, 4, 0x19, 0xf1, 16]);
-        bytes.extend([1; 16]);
+        bytes.extend([0x18, 2, b'a', b'b', 0x19, 0x25, 2, 4, 0x19, 0xf1, 17]);
+        bytes.extend([1; 17]);
         bytes.extend([0x1b, 1, 0x58, 6, 1, b'z', 0x1c, 0x15, 2, 0, 0x05, 60, 0xac, 0x02, 0]);
         assert_eq!(numbers(&bytes), Some(vec![(1, -2), (30, 150)]));
         for length in 0..bytes.len() {
