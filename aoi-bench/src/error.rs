@@ -32,6 +32,19 @@ pub enum Error {
         /// What came.
         got: String,
     },
+    /// An option or an input that nothing can be made of.
+    #[error("{what}: expected {expected}, got {got}")]
+    Option {
+        /// Which.
+        what: String,
+        /// What it should be.
+        expected: String,
+        /// What came.
+        got: String,
+    },
+    /// Pictures, masks or patches were refused.
+    #[error(transparent)]
+    Pipeline(#[from] aoi::Error),
     /// The limits could not be computed.
     #[error(transparent)]
     Tolerance(#[from] aoi_tolerance::Error),

@@ -2,8 +2,9 @@
 //!
 //! One rule: a number counts only with its record. [`generate`] makes the inputs that every implementation reads, [`machine`] says where
 //! a number was measured, [`ceilings`] what that machine could do at best, [`record`] is the file of a result, and [`report`] turns
-//! records into tables and plots. [`quoted`] finds numbers in a text that differ from their record. The peers live in `tools/peers`.
+//! records into tables and plots. [`adaptation`] compares accuracies: fine-tuning with retrieval, at counted budgets. [`quoted`] finds numbers in a text that differ from their record. The peers live in `tools/peers`.
 
+pub mod adaptation;
 pub mod ceilings;
 #[cfg(feature = "gpu")]
 pub mod device;

@@ -1,4 +1,6 @@
-//! `aoi-bench`: inputs, ceilings, in-memory rounds and the report of results.
+//! `aoi-bench`: inputs, ceilings, in-memory rounds, the comparison of adaptations and the report of results.
+
+mod compare_adaptation;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -137,6 +139,8 @@ enum Command {
         #[arg(long, default_value_t = 8)]
         at_once: usize,
     },
+    /// Compare fine-tuning with retrieval, pre-trained or not: accuracies, costs, and which claims hold
+    CompareAdaptation(Box<compare_adaptation::Arguments>),
     /// Turn results into Markdown and plots
     Report {
         /// Folder of results
@@ -294,6 +298,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
                 println!("{}", serde_json::to_string(&seconds?).unwrap_or_default());
             }
         }
+        Command::CompareAdaptation(arguments) => arguments.run()?,
         Command::Report { results, out } => report::write(&results, out.as_deref().unwrap_or(&results))?,
         Command::Quoted { results, texts } => return check_quotes(&results, &texts),
     }

@@ -76,7 +76,7 @@ impl Record {
         Ok(record)
     }
 
-    /// Reads every record below `folder`, sorted by path; `ceilings.json` is none.
+    /// Reads every record below `folder`, sorted by path; ceilings and accuracies are none.
     ///
     /// # Errors
     /// As [`Record::read`]; also when the folder cannot be listed.
@@ -94,12 +94,17 @@ impl Record {
     }
 }
 
+/// Files of results that are no record of times.
+const OTHERS: [&str; 2] = ["ceilings.json", "adaptation.json"];
+
 fn find(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
     for entry in std::fs::read_dir(folder).map_err(Error::file(folder))? {
         let path = entry.map_err(Error::file(folder))?.path();
         if path.is_dir() {
             find(&path, found)?;
-        } else if path.extension().is_some_and(|e| e == "json") && !path.ends_with("ceilings.json") {
+        } else if path.extension().is_some_and(|e| e == "json")
+            && !OTHERS.iter().any(|other| path.ends_with(other))
+        {
             found.push(path);
         }
     }

@@ -70,6 +70,30 @@ fn labelled_pictures_become_a_network_that_predicts_and_is_evaluated_without_a_b
 }
 
 #[test]
+fn a_head_over_several_blocks_is_trained_predicts_and_is_evaluated_alike() {
+    let bench = bench();
+    bench.file(
+        "pyramid.toml",
+        "seed = 1\nhead = \"upernet\"\nupernet = { width = 12, group = 4 }\noptimiser = { rate = 3e-3, warm_up_epochs = 1 }\n\
+         augmentation = { zoom = [1.0, 1.0], blur = 0.0 }\nrun = { epochs = 10, crops = 8, batch = 8, validate_epochs = 5 }\n",
+    );
+    let said = bench.aoi(&finetune("--config pyramid.toml --run run"));
+    assert_eq!(said.code, 0, "{said:?}");
+    let told = std::fs::read_to_string(bench.path("run/config.toml")).unwrap();
+    assert!(told.contains("head = \"upernet\"") && told.contains("width = 12"), "{told}");
+    let images = "--images bonds/line/images";
+    let said = bench.aoi(&format!(
+        "segment evaluate --weights run/network.safetensors {images} --masks bonds/line/masks --json"
+    ));
+    assert_eq!(said.code, 0, "{said:?}");
+    let scores: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let epoxy = &scores["classes"][3];
+    assert!(epoxy["class"] == "epoxy" && epoxy["iou"].as_f64() > Some(0.3), "{epoxy}");
+    let said = bench.aoi(&format!("segment predict --weights run/network.safetensors {images} --out masks"));
+    assert!(said.code == 0 && bench.path("masks/SIDE4-B002/wire.png").is_file(), "{said:?}");
+}
+
+#[test]
 fn mistakes_are_named() {
     let bench = bench();
     bench

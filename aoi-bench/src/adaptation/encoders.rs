@@ -1,0 +1,161 @@
+//! The encoders that are compared: trained on unlabelled pictures, drawn at random, read from a file.
+
+use std::path::Path;
+use std::time::Instant;
+
+use aoi_encoder::Config;
+use aoi_encoder::images::Normalisation;
+use aoi_encoder::mae::{Decoder, Mae};
+use aoi_encoder::train::{
+    Augmentation, EncoderSection, ImagesSection, Job, MaskingSection, OptimiserSection,
+};
+use aoi_encoder::train::{PositionKind, PretrainConfig, RunSection, pretrain as train};
+use aoi_encoder::weights::{Family, LoadOptions, Weights, load};
+
+use super::outcome::PreTraining;
+use super::pool::{Pool, Split};
+use super::{MAE, Options, SCRATCH, operations};
+use crate::error::Error;
+
+/// An encoder and what it took.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) weights: Weights,
+    /// Operations of its pre-training.
+    pub(super) operations: f64,
+}
+
+/// A trained one.
+#[derive(Debug)]
+pub(super) struct Pretrained {
+    pub(super) source: Source,
+    pub(super) normalisation: Normalisation,
+    seconds: f64,
+    loss: f64,
+    pictures: usize,
+}
+
+impl Pretrained {
+    /// For the record.
+    pub(super) fn cost(&self, seed: u64) -> PreTraining {
+        PreTraining {
+            seed,
+            pictures: self.pictures,
+            seconds: self.seconds,
+            gflop: self.source.operations / 1e9,
+            loss: self.loss,
+        }
+    }
+}
+
+/// How crops are cut: near the pictures' own scale, in which tiles show them later.
+pub(super) fn augmentation() -> Augmentation {
+    Augmentation {
+        zoom: Some((0.8, 1.25)),
+        gamma: 0.1,
+        contrast: 0.1,
+        blur: 0.0,
+        noise: 0.01,
+        ..Augmentation::default()
+    }
+}
+
+fn section(options: &Options) -> EncoderSection {
+    let [width, depth, heads] = options.encoder;
+    EncoderSection {
+        patch: Some(options.patch),
+        width: Some(width),
+        depth: Some(depth),
+        heads: Some(heads),
+        size: Some([options.crop; 2]),
+        positions: Some(PositionKind::SinCos),
+        ..EncoderSection::default()
+    }
+}
+
+/// Half the encoder's width, one block: reconstruction is not what the encoder is kept for.
+fn decoder(options: &Options) -> Decoder {
+    Decoder { width: options.encoder[0] / 2, depth: 1, heads: 2 }
+}
+
+/// Trains a masked autoencoder on the unlabelled pictures of a draw.
+pub(super) fn pretrain(
+    pool: &Pool,
+    split: &Split,
+    options: &Options,
+    folder: &Path,
+    seed: u64,
+) -> Result<Pretrained, Error> {
+    let images = folder.join("images");
+    pool.copy(&split.unlabelled, &images)?;
+    let pictures = split.unlabelled.len();
+    let batch = 32.min(pictures);
+    let config = PretrainConfig {
+        seed,
+        encoder: section(options),
+        decoder: Some(decoder(options)),
+        masking: MaskingSection { ratio: options.mask_ratio, normalised_targets: options.normalised_targets },
+        images: ImagesSection { held_out: 0.0, ..ImagesSection::default() },
+        augmentation: augmentation(),
+        optimiser: OptimiserSection {
+            rate: Some(1e-3),
+            warm_up_epochs: options.pretrain_epochs.div_ceil(20),
+            ..OptimiserSection::default()
+        },
+        run: RunSection {
+            epochs: options.pretrain_epochs,
+            batch,
+            checkpoint_steps: 1 << 20,
+            validate_epochs: options.pretrain_epochs,
+            ..RunSection::default()
+        },
+    };
+    let run = folder.join("run");
+    let threads = options.threads;
+    let job = Job { images, run: run.clone(), config: Some(config), resume: false, threads };
+    let start = Instant::now();
+    let done = train(&job, &mut |_| std::ops::ControlFlow::Continue(()), &|| 0.0)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let weights = load(&run.join("encoder.safetensors"), &LoadOptions::default())?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the patches")]
+    let hidden = (weights.config.grid.len() as f64 * options.mask_ratio).round() as usize;
+    let visible = weights.config.grid.len() - hidden;
+    let each = operations::pretrain_picture(&weights.config, decoder(options), visible);
+    let operations = each * done.step as f64 * batch as f64;
+    Ok(Pretrained {
+        source: Source { name: MAE.to_owned(), weights, operations },
+        normalisation: done.normalisation,
+        seconds,
+        loss: done.loss,
+        pictures,
+    })
+}
+
+/// The same architecture before any training, pictures normalised alike.
+pub(super) fn scratch(
+    normalisation: Normalisation,
+    channels: usize,
+    options: &Options,
+    seed: u64,
+) -> Result<Source, Error> {
+    let config: Config = section(options).architecture(channels)?;
+    let mae = Mae::new(&config, decoder(options), options.normalised_targets)?;
+    let params = mae.encoder(&mae.initial(seed))?;
+    let weights = Weights {
+        config,
+        params,
+        family: Family::Own,
+        normalisation: Some(normalisation),
+        notes: Vec::new(),
+    };
+    Ok(Source { name: SCRATCH.to_owned(), weights, operations: 0.0 })
+}
+
+/// The encoder of a file; what it took is not known and counts nothing.
+pub(super) fn given(path: &Path) -> Result<Source, Error> {
+    let weights = load(path, &LoadOptions::default())?;
+    let name =
+        path.file_stem().map_or_else(|| path.display().to_string(), |s| s.to_string_lossy().into_owned());
+    Ok(Source { name, weights, operations: 0.0 })
+}

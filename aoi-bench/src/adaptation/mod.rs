@@ -1,0 +1,267 @@
+//! What adapts to a new device best: fine-tuning or retrieval, with an encoder pre-trained on unlabelled pictures or not.
+//!
+//! One program makes the comparison that the method's claims rest on, on generated wire bonds or on a folder of labelled pictures. Per seed, the pictures of every
+//! device are drawn into a few labelled ones, those tested on, and the rest, whose masks nobody sees and on which a masked autoencoder is trained. Then every
+//! encoder is adapted in every way, to one device at a time and to all together. Budgets are counted in multiplications and additions ([`operations`]), so that what is
+//! compared does not depend on the machine; seconds are measured beside them.
+//!
+//! What is compared at equal budgets: `scratch, equal budget` takes as many operations in fine-tuning as pre-training and fine-tuning together take in the row above it,
+//! the pre-training shared by the devices it serves.
+//!
+//! [`compare`] measures, [`write`] writes a table in Markdown, plots, a JSON record and sentences on what the numbers say ([`claims`]).
+
+pub mod claims;
+mod encoders;
+pub mod interval;
+pub mod operations;
+mod outcome;
+mod plot;
+mod pool;
+mod table;
+mod ways;
+mod whitened;
+
+use std::path::{Path, PathBuf};
+
+use aoi::patch_encoder::{PatchEncoder, PcaEncoder, PcaOptions, VitEncoder, VitOptions};
+use aoi_encoder::Encoder;
+use aoi_tolerance::io::write_whole;
+
+use self::encoders::Source;
+pub use self::outcome::{Cell, Comparison, Outcome, PreTraining};
+pub use self::pool::Pool;
+use self::pool::{Setting, Split};
+use crate::error::Error;
+
+/// Sizes and budgets.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Options {
+    /// One draw of pictures, masks, weights and crops a seed.
+    pub seeds: u64,
+    /// Labelled pictures of every device.
+    pub labelled: usize,
+    /// Pictures of every device that results are tested on.
+    pub tested: usize,
+    /// Epochs of pre-training.
+    pub pretrain_epochs: u64,
+    /// Crops of one fine-tuning.
+    pub finetune_crops: usize,
+    /// Side of a patch of the encoder.
+    pub patch: usize,
+    /// Side of its crops.
+    pub crop: usize,
+    /// Its width, depth and heads.
+    pub encoder: [usize; 3],
+    /// Share of the patches masked in pre-training.
+    pub mask_ratio: f64,
+    /// Whether pre-training predicts pixels relative to mean and deviation of their patch.
+    pub normalised_targets: bool,
+    /// Another encoder to compare.
+    pub weights: Option<PathBuf>,
+    /// Threads; accuracies do not depend on it, seconds do.
+    pub threads: usize,
+}
+
+impl Options {
+    /// Some ten minutes on two cores.
+    pub fn full(threads: usize) -> Self {
+        Self {
+            seeds: 3,
+            labelled: 3,
+            tested: 8,
+            pretrain_epochs: 200,
+            finetune_crops: 960,
+            patch: 8,
+            crop: 64,
+            encoder: [96, 4, 3],
+            mask_ratio: 0.75,
+            normalised_targets: true,
+            weights: None,
+            threads,
+        }
+    }
+
+    /// Seconds: whether everything works, not what is best.
+    pub fn quick(threads: usize) -> Self {
+        Self {
+            seeds: 2,
+            labelled: 1,
+            tested: 1,
+            pretrain_epochs: 2,
+            finetune_crops: 16,
+            patch: 8,
+            crop: 32,
+            encoder: [16, 2, 2],
+            ..Self::full(threads)
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let counts = [
+            ("seeds", usize::try_from(self.seeds).unwrap_or(0)),
+            ("labelled", self.labelled),
+            ("tested", self.tested),
+            ("pretrain-epochs", usize::try_from(self.pretrain_epochs).unwrap_or(0)),
+            ("finetune-crops", self.finetune_crops),
+            ("threads", self.threads),
+        ];
+        match counts.into_iter().find(|(_, n)| *n == 0) {
+            Some((what, _)) => Err(Error::Option {
+                what: format!("--{what}"),
+                expected: "1 or more".into(),
+                got: "0".into(),
+            }),
+            None if self.seeds < 2 => Err(Error::Option {
+                what: "--seeds".into(),
+                expected: "2 or more, since one draw has no interval".into(),
+                got: self.seeds.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Name of the row without pre-training, at the fine-tuning budget of the others.
+pub const SCRATCH: &str = "scratch";
+/// Name of the row without pre-training, at the budget of pre-training and fine-tuning.
+pub const SCRATCH_EQUAL: &str = "scratch, equal budget";
+/// Name of the row with pre-training.
+pub const MAE: &str = "MAE-pre-trained";
+/// Name of the row without learning.
+pub const PIXELS: &str = "whitened pixels, no learning";
+
+/// The ways, in the order in which they are shown.
+pub const ALL_WAYS: [&str; 5] =
+    [ways::FINETUNING, ways::SIMILARITY, ways::ATTENTION, ways::WHITENED, ways::WHOLE];
+
+/// Adapts every encoder in every way; `say` hears what is being done.
+///
+/// # Errors
+/// When an option is impossible, a device has too few pictures, a file cannot be read or written, or a training diverges.
+pub fn compare(
+    pool: &Pool,
+    options: &Options,
+    folder: &Path,
+    say: &mut dyn FnMut(&str),
+) -> Result<Comparison, Error> {
+    options.check()?;
+    let runs = folder.join("runs");
+    if runs.exists() {
+        let source =
+            std::io::Error::new(std::io::ErrorKind::AlreadyExists, "remove it or choose another --out");
+        return Err(Error::File { path: runs, source });
+    }
+    let mut comparison = Comparison::new(pool, options);
+    for seed in 0..options.seeds {
+        let split = pool.split(options.labelled, options.tested, seed)?;
+        let folder = runs.join(format!("seed-{seed}"));
+        say(&format!("seed {seed}: pre-training on {} pictures", split.unlabelled.len()));
+        let pretrained = encoders::pretrain(pool, &split, options, &folder.join("pretrain"), seed)?;
+        comparison.pretraining.push(pretrained.cost(seed));
+        let scratch = encoders::scratch(pretrained.normalisation.clone(), pool.channels(), options, seed)?;
+        let given = options.weights.as_deref().map(encoders::given).transpose()?;
+        let budget = pretrained.source.operations;
+        for source in [&scratch, &pretrained.source].into_iter().chain(&given) {
+            retrieval(pool, &split, (options, seed), source, &mut comparison, say)?;
+        }
+        pixels(pool, &split, (options, seed), &mut comparison)?;
+        for setting in &split.settings {
+            let devices = if setting.mixed { 1.0 } else { split.devices as f64 };
+            let mut rows = vec![(SCRATCH, &scratch, 0.0), (SCRATCH_EQUAL, &scratch, budget / devices)];
+            rows.push((MAE, &pretrained.source, 0.0));
+            rows.extend(given.iter().map(|given| (given.name.as_str(), given, 0.0)));
+            for (place, (row, source, more)) in rows.into_iter().enumerate() {
+                say(&format!("seed {seed}: fine-tuning, {}, {row}", setting.name));
+                let run = folder.join(format!("{}-{place}", setting.name));
+                let found = ways::finetune(pool, setting, (options, seed, more), source, &run)?;
+                comparison.add((setting, row, ways::FINETUNING), seed, found);
+            }
+        }
+    }
+    comparison.finish();
+    Ok(comparison)
+}
+
+/// Every way of retrieval by one transformer.
+fn retrieval(
+    pool: &Pool,
+    split: &Split,
+    (options, seed): (&Options, u64),
+    source: &Source,
+    comparison: &mut Comparison,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), Error> {
+    say(&format!("seed {seed}: retrieval, {}", source.name));
+    let normalisation = source.weights.normalisation(None, None)?;
+    let vit = VitOptions {
+        mean: Some(normalisation.mean),
+        std: Some(normalisation.std),
+        threads: options.threads,
+        ..VitOptions::default()
+    };
+    let encoder = Encoder::new(&source.weights.config, &source.weights.params)?;
+    let encoder = VitEncoder::new(encoder, &source.name, &vit)?;
+    for setting in &split.settings {
+        let work = |size| operations::picture(&source.weights.config, size);
+        every(pool, setting, (options, seed), (&encoder, &source.name, &work), comparison)?;
+    }
+    Ok(())
+}
+
+/// The same by pixels, fitted on the unlabelled pictures.
+fn pixels(
+    pool: &Pool,
+    split: &Split,
+    (options, seed): (&Options, u64),
+    comparison: &mut Comparison,
+) -> Result<(), Error> {
+    let pictures: Vec<_> =
+        split.unlabelled.iter().take(64).map(|&i| pool.picture(i).picture.clone()).collect();
+    let pca = PcaOptions { patch: options.patch, seed, ..PcaOptions::default() };
+    let encoder = PcaEncoder::fit(&pictures, &pca)?;
+    for setting in &split.settings {
+        every(pool, setting, (options, seed), (&encoder, PIXELS, &|_| f64::NAN), comparison)?;
+    }
+    Ok(())
+}
+
+/// Encoder, its row, and the operations of encoding a picture of (height, width).
+type Encoding<'a> = (&'a dyn PatchEncoder, &'a str, &'a dyn Fn((usize, usize)) -> f64);
+
+fn every(
+    pool: &Pool,
+    setting: &Setting,
+    (options, seed): (&Options, u64),
+    (encoder, row, work): Encoding<'_>,
+    comparison: &mut Comparison,
+) -> Result<(), Error> {
+    let whitened = whitened::Whitened::fit(encoder, pool, &setting.labelled)?;
+    for (encoder, plain) in [(encoder, true), (&whitened as &dyn PatchEncoder, false)] {
+        for (way, found) in ways::retrieve(pool, setting, options.threads, (encoder, work))? {
+            match (plain, way) {
+                (true, _) => comparison.add((setting, row, way), seed, found),
+                (false, ways::SIMILARITY) => comparison.add((setting, row, ways::WHITENED), seed, found),
+                (false, _) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes `adaptation.md`, `adaptation.json` and a plot for each setting into `folder`.
+///
+/// # Errors
+/// When the system cannot write.
+pub fn write(comparison: &Comparison, folder: &Path) -> Result<(), Error> {
+    let mut files = vec![
+        ("adaptation.md".to_owned(), table::markdown(comparison)),
+        ("adaptation.json".to_owned(), serde_json::to_string_pretty(comparison).unwrap_or_default() + "\n"),
+    ];
+    for setting in comparison.settings() {
+        files.push((plot::file(setting), plot::svg(comparison, setting)));
+    }
+    for (name, text) in files {
+        write_whole(&folder.join(name), |out| out.write_all(text.as_bytes()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! `aoi-bench compare-adaptation`: what it is told.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use aoi::masks::{MaskFolder, MaskValues};
+use aoi::measure::Parts;
+use aoi_bench::{Error, adaptation};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Without --images, wire bonds are generated. Writes adaptation.md, adaptation.json and plots; what was trained stays in OUT/runs.\n\n\
+    Examples:\n  aoi-bench compare-adaptation --out adaptation\n  \
+    aoi-bench compare-adaptation --out resistors --images image --masks GT --classes resistor --mask-values dark:128 --labelled 5 --tested 60"
+)]
+pub(crate) struct Arguments {
+    /// Folder of the results
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A size that takes seconds and shows only that everything works
+    #[arg(long)]
+    quick: bool,
+    /// Folder of labelled images
+    #[arg(long, value_name = "DIR", requires = "masks", requires = "classes")]
+    images: Option<PathBuf>,
+    /// Folder of their masks
+    #[arg(long, value_name = "DIR", requires = "images")]
+    masks: Option<PathBuf>,
+    /// Classes, in the order of the label maps
+    #[arg(long, value_name = "A,B", value_delimiter = ',', requires = "images")]
+    classes: Vec<String>,
+    /// What mask files hold: index, dark:LEVEL or bright:LEVEL
+    #[arg(long, value_name = "VALUES", default_value = "index")]
+    mask_values: MaskValues,
+    /// Table `image,part`: which device an image shows [default: all the same]
+    #[arg(long, value_name = "CSV", requires = "images")]
+    parts: Option<PathBuf>,
+    /// Another encoder to compare
+    #[arg(long, value_name = "W")]
+    weights: Option<PathBuf>,
+    /// Draws
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// Labelled images of every device
+    #[arg(long, value_name = "N")]
+    labelled: Option<usize>,
+    /// Tested images of every device
+    #[arg(long, value_name = "N")]
+    tested: Option<usize>,
+    /// Epochs of pre-training
+    #[arg(long, value_name = "N")]
+    pretrain_epochs: Option<u64>,
+    /// Crops of one fine-tuning
+    #[arg(long, value_name = "N")]
+    finetune_crops: Option<usize>,
+    /// Side of a patch of the encoder
+    #[arg(long, value_name = "PIXELS")]
+    patch: Option<usize>,
+    /// Side of its crops
+    #[arg(long, value_name = "PIXELS")]
+    crop: Option<usize>,
+    /// Share of the patches hidden in pre-training
+    #[arg(long, value_name = "SHARE")]
+    mask_ratio: Option<f64>,
+    /// Predict pixels as they are, not relative to their patch
+    #[arg(long)]
+    plain_targets: bool,
+    /// Threads
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+impl Arguments {
+    fn options(&self) -> adaptation::Options {
+        let from = if self.quick {
+            adaptation::Options::quick(self.threads)
+        } else {
+            adaptation::Options::full(self.threads)
+        };
+        adaptation::Options {
+            seeds: self.seeds.unwrap_or(from.seeds),
+            labelled: self.labelled.unwrap_or(from.labelled),
+            tested: self.tested.unwrap_or(from.tested),
+            pretrain_epochs: self.pretrain_epochs.unwrap_or(from.pretrain_epochs),
+            finetune_crops: self.finetune_crops.unwrap_or(from.finetune_crops),
+            patch: self.patch.unwrap_or(from.patch),
+            crop: self.crop.unwrap_or(from.crop),
+            mask_ratio: self.mask_ratio.unwrap_or(from.mask_ratio),
+            normalised_targets: !self.plain_targets,
+            weights: self.weights.clone(),
+            ..from
+        }
+    }
+
+    /// Runs the command.
+    pub(crate) fn run(&self) -> Result<(), Error> {
+        let options = self.options();
+        let pool = if let (Some(images), Some(masks)) = (&self.images, &self.masks) {
+            let parts = match &self.parts {
+                Some(path) => Parts::read(path)?,
+                None => Parts::One("all".to_owned()),
+            };
+            let masks = MaskFolder::new(masks, self.classes.clone())?.with_values(self.mask_values);
+            adaptation::Pool::read(images, masks, &parts, images.display().to_string())?
+        } else {
+            // As many unlabelled pictures as make pre-training worth while.
+            let more = if self.quick { 2 } else { 24 };
+            let of_each = options.labelled + options.tested + more;
+            adaptation::Pool::generate(&self.out.join("bonds"), of_each, 7)?
+        };
+        let start = Instant::now();
+        let mut say = |what: &str| eprintln!("{:7.1} s  {what}", start.elapsed().as_secs_f64());
+        let comparison = adaptation::compare(&pool, &options, &self.out, &mut say)?;
+        adaptation::write(&comparison, &self.out)?;
+        for judged in adaptation::claims::judge(&comparison) {
+            println!("{}", judged.sentence());
+        }
+        println!("written: {}", self.out.join("adaptation.md").display());
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! The comparison of adaptations at its smallest size: everything is measured, written, and the same again.
+
+use aoi::demo::bonds::{BondOptions, CLASSES, write_bonds};
+use aoi::masks::MaskFolder;
+use aoi::measure::Parts;
+use aoi_bench::adaptation::{self, ALL_WAYS, Comparison, MAE, Options, PIXELS, Pool, SCRATCH, SCRATCH_EQUAL};
+
+#[test]
+fn every_encoder_is_adapted_in_every_way_at_the_budgets_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = Pool::generate(&folder.path().join("bonds"), 4, 3).unwrap();
+    let one = adaptation::compare(&pool, &Options::quick(2), folder.path(), &mut |_| ()).unwrap();
+    assert_eq!(one.settings(), ["one device", "all devices"]);
+    let mut seen = 0;
+    for setting in one.settings() {
+        for row in [SCRATCH, SCRATCH_EQUAL, MAE, PIXELS] {
+            for way in ALL_WAYS {
+                let measured = match row {
+                    SCRATCH_EQUAL => way == "fine-tuning",
+                    PIXELS => way != "fine-tuning",
+                    _ => true,
+                };
+                let cell = one.cell(setting, row, way);
+                assert_eq!(cell.is_some(), measured, "{setting} {row} {way}");
+                let Some(cell) = cell else { continue };
+                assert_eq!(cell.outcomes.len(), 2);
+                for outcome in &cell.outcomes {
+                    assert!((0.0..=1.0).contains(&outcome.mean_iou) && outcome.class_iou.len() == 4);
+                    assert!(outcome.adapt_seconds > 0.0 && outcome.image_seconds > 0.0);
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, one.cells.len());
+    // The longer run from scratch takes what pre-training and fine-tuning take together, to the epoch.
+    let gflop = |setting: &str, row: &str| {
+        one.cell(setting, row, "fine-tuning").unwrap().outcomes[0].adapt_gflop.unwrap()
+    };
+    let epoch = |setting: &str| gflop(setting, SCRATCH) / if setting == "one device" { 2.0 } else { 1.0 };
+    for (setting, devices) in [("one device", 3.0), ("all devices", 1.0)] {
+        let (short, long) = (gflop(setting, SCRATCH), gflop(setting, SCRATCH_EQUAL));
+        assert_eq!(short, gflop(setting, MAE));
+        let expected = short + one.pretraining[0].gflop / devices;
+        assert!((long - expected).abs() <= epoch(setting), "{setting}: {long} for {expected}");
+    }
+
+    let out = folder.path();
+    adaptation::write(&one, out).unwrap();
+    let text = std::fs::read_to_string(out.join("adaptation.md")).unwrap();
+    for judged in adaptation::claims::judge(&one) {
+        assert!(text.contains(&judged.sentence()), "{}", judged.sentence());
+    }
+    assert_eq!(adaptation::claims::judge(&one).len(), 9, "four claims in two settings, one in one");
+    for plot in ["adaptation-one-device.svg", "adaptation-all-devices.svg"] {
+        assert!(text.contains(plot));
+        let svg = std::fs::read_to_string(out.join(plot)).unwrap();
+        assert!(
+            svg.starts_with("<svg") && svg.contains("whitened pixels") && svg.trim_end().ends_with("</svg>")
+        );
+    }
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("adaptation.json")).unwrap()).unwrap();
+    assert_eq!(json["cells"].as_array().unwrap().len(), one.cells.len());
+    assert_eq!(json["pretraining"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_folder_of_one_device_is_compared_and_threads_change_no_accuracy() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = BondOptions { labelled: 2, inspected: 0, defects: 0.0, seed: 5 };
+    let bonds = write_bonds(&folder.path().join("bonds"), &options, &mut aoi::silent()).unwrap();
+    let compared = |threads: usize| -> Comparison {
+        let masks = MaskFolder::new(&bonds.labelled_masks, CLASSES.map(str::to_owned).to_vec()).unwrap();
+        let parts = Parts::One("one".into());
+        let pool = Pool::read(&bonds.labelled_images, masks, &parts, "six pictures".into()).unwrap();
+        let out = folder.path().join(threads.to_string());
+        adaptation::compare(&pool, &Options::quick(threads), &out, &mut |_| ()).unwrap()
+    };
+    let [one, two] = [compared(1), compared(2)];
+    assert_eq!(one.settings(), ["one device"]);
+    assert_eq!((one.cells.len(), two.cells.len()), (15, 15));
+    let mut largest = 0.0_f64;
+    for (cell, again) in one.cells.iter().zip(&two.cells) {
+        assert_eq!((&cell.row, &cell.way), (&again.row, &again.way));
+        for (outcome, again) in cell.outcomes.iter().zip(&again.outcomes) {
+            assert_eq!(outcome.mean_iou.to_bits(), again.mean_iou.to_bits(), "{} {}", cell.row, cell.way);
+            largest = largest.max(outcome.mean_iou);
+        }
+    }
+    assert!(largest > 0.1, "nothing was segmented: {largest}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_before_anything_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = Pool::generate(&folder.path().join("bonds"), 2, 3).unwrap();
+    let refused = |options: &Options, word: &str| {
+        let error = adaptation::compare(&pool, options, folder.path(), &mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    refused(&Options { labelled: 0, ..Options::quick(1) }, "labelled");
+    refused(&Options { seeds: 1, ..Options::quick(1) }, "no interval");
+    refused(&Options::quick(1), "2 pictures");
+    assert!(!folder.path().join("runs").exists());
+    std::fs::create_dir(folder.path().join("runs")).unwrap();
+    refused(&Options::quick(1), "runs");
+}
