@@ -75,7 +75,7 @@ fn a_head_over_several_blocks_is_trained_predicts_and_is_evaluated_alike() {
     bench.file(
         "pyramid.toml",
         "seed = 1\nhead = \"upernet\"\nupernet = { width = 12, group = 4 }\noptimiser = { rate = 3e-3, warm_up_epochs = 1 }\n\
-         augmentation = { zoom = [1.0, 1.0], blur = 0.0 }\nrun = { epochs = 10, crops = 8, batch = 8, validate_epochs = 5 }\n",
+         augmentation = { zoom = [1.0, 1.0], blur = 0.0 }\nrun = { epochs = 40, crops = 8, batch = 8, validate_epochs = 10 }\n",
     );
     let said = bench.aoi(&finetune("--config pyramid.toml --run run"));
     assert_eq!(said.code, 0, "{said:?}");

@@ -67,10 +67,10 @@ pub(super) fn finetune(
             seed,
             held_out: 0.0,
             augmentation: augmentation(),
-            // A network that was never trained has no early layers worth keeping.
+            // One rate for every block, so that rows differ in nothing but what the network knew before.
             optimiser: StepSection {
                 rate: 2e-3,
-                layer_decay: if source.operations > 0.0 { 0.75 } else { 1.0 },
+                layer_decay: 1.0,
                 warm_up_epochs: epochs.div_ceil(20),
                 ..StepSection::default()
             },
