@@ -8,7 +8,7 @@
 //! What is compared at equal budgets: `scratch, equal budget` takes as many operations in fine-tuning as pre-training and fine-tuning together take in the row above it,
 //! the pre-training shared by the devices it serves.
 //!
-//! [`compare`] measures, [`write`] writes a table in Markdown, plots, a JSON record and sentences on what the numbers say ([`claims`]).
+//! [`compare`] measures, [`write()`] writes a table in Markdown, plots, a JSON record and sentences on what the numbers say ([`claims`]).
 
 pub mod claims;
 mod encoders;
