@@ -54,6 +54,14 @@ pub struct Ceilings {
     pub ceilings: Vec<Ceiling>,
 }
 
+impl Ceilings {
+    /// The ceiling of an operation on all threads.
+    pub fn on_all_threads(&self, name: &str) -> Option<&Ceiling> {
+        let threads = self.ceilings.iter().map(|c| c.threads).max()?;
+        self.ceilings.iter().find(|c| c.name == name && c.threads == threads)
+    }
+}
+
 /// How long to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Effort {

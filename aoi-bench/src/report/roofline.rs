@@ -21,11 +21,9 @@ const MEMORY: [&str; 2] = ["read_memory", "copy_memory"];
 
 /// A plot of every comparison that says its operations and bytes; none where there is none, or no ceilings.
 pub(super) fn plot(record: &Record, ceilings: &Ceilings) -> Option<String> {
-    let threads = ceilings.ceilings.iter().map(|c| c.threads).max()?;
-    let on_all = |name: &str| ceilings.ceilings.iter().find(|c| c.name == name && c.threads == threads);
-    let memory = MEMORY.iter().find_map(|name| on_all(name))?.median * 1e9;
+    let memory = MEMORY.iter().find_map(|name| ceilings.on_all_threads(name))?.median * 1e9;
     let roofs: Vec<(&str, &Ceiling)> =
-        ROOFS.iter().filter_map(|(name, called)| Some((*called, on_all(name)?))).collect();
+        ROOFS.iter().filter_map(|(name, called)| Some((*called, ceilings.on_all_threads(name)?))).collect();
     let mut dots = Vec::new();
     for c in &record.comparisons {
         let (Some(operations), Some(bytes)) = (c.operations, c.bytes) else { continue };

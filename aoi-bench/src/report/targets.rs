@@ -73,10 +73,8 @@ impl Target {
             Measure::Seconds => (seconds, "-".to_owned()),
             Measure::Rate => (comparison.size as f64 / seconds, "-".to_owned()),
             Measure::Share => {
-                let ceilings = &ceilings?.ceilings;
-                let threads = ceilings.iter().map(|c| c.threads).max()?;
                 let name = self.others.first()?;
-                let ceiling = ceilings.iter().find(|c| c.name == *name && c.threads == threads)?;
+                let ceiling = ceilings?.on_all_threads(name)?;
                 (comparison.operations? / seconds / (ceiling.median * 1e9), name.clone())
             }
         })
