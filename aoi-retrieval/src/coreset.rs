@@ -8,7 +8,7 @@ use ndarray::ArrayView2;
 
 use crate::chance::Chance;
 use crate::progress::report;
-use crate::search::cpu::simd::{Isa, Work};
+use crate::search::cpu::simd::Isa;
 use crate::search::{Rows, in_parallel};
 use crate::{Labels, ProgressFn, RetrievalError};
 
@@ -121,7 +121,10 @@ pub fn k_centre(
         report(progress, chosen.len(), count)?;
         let newest = chosen[chosen.len() - 1];
         nearest[newest].squared = f32::NEG_INFINITY;
-        let gaps = isa.run(Gaps { points: &points, width, chosen: &chosen });
+        let gaps = isa.run(
+            #[inline(always)]
+            || distances(&points, width, &chosen),
+        );
         let part = n.div_ceil(threads);
         let best = std::thread::scope(|scope| {
             let gaps = &gaps;
@@ -129,8 +132,12 @@ pub fn k_centre(
                 .chunks_mut(part)
                 .zip(points.chunks(part * width))
                 .map(|(nearest, points)| {
-                    let step = Closer { nearest, points, newest: point(newest), gaps };
-                    scope.spawn(move || isa.run(step))
+                    scope.spawn(move || {
+                        isa.run(
+                            #[inline(always)]
+                            || closer(nearest, points, point(newest), gaps),
+                        )
+                    })
                 })
                 .collect();
             let mut best = (0, f32::NEG_INFINITY);
@@ -159,58 +166,36 @@ struct Nearest {
 }
 
 /// Squared distances of the newest centre, the last of `chosen`, to all of them.
-struct Gaps<'a> {
-    points: &'a [f32],
-    width: usize,
-    chosen: &'a [usize],
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn distances(points: &[f32], width: usize, chosen: &[usize]) -> Vec<f32> {
+    let point = |row: usize| &points[row * width..(row + 1) * width];
+    let newest = chosen.last().map_or(&[][..], |&row| point(row));
+    chosen.iter().map(|&row| squared_distance(point(row), newest)).collect()
 }
 
-impl Work for Gaps<'_> {
-    type Output = Vec<f32>;
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) -> Vec<f32> {
-        let point = |row: usize| &self.points[row * self.width..(row + 1) * self.width];
-        let newest = self.chosen.last().map_or(&[][..], |&row| point(row));
-        self.chosen.iter().map(|&row| squared_distance(point(row), newest)).collect()
-    }
-}
-
-/// Takes the newest centre into account; gives the first row that is furthest now, and its squared distance.
+/// Takes the newest centre into account; the first row that is furthest now, and its squared distance.
 ///
 /// A row whose own centre lies more than twice as far from the newest as from the row cannot be nearer to the newest (triangle
 /// inequality; 4.01 instead of 4 leaves room for rounding), so most rows are not even read.
-struct Closer<'a> {
-    nearest: &'a mut [Nearest],
-    points: &'a [f32],
-    newest: &'a [f32],
-    gaps: &'a [f32],
-}
-
-impl Work for Closer<'_> {
-    type Output = (usize, f32);
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) -> (usize, f32) {
-        let Self { nearest, points, newest, gaps } = self;
-        let mut best = (0, f32::NEG_INFINITY);
-        let place = u32::try_from(gaps.len() - 1).unwrap_or(u32::MAX);
-        for (i, (nearest, point)) in nearest.iter_mut().zip(points.chunks_exact(newest.len())).enumerate() {
-            let own = nearest.squared;
-            if own > f32::NEG_INFINITY && gaps[nearest.centre as usize] <= 4.01 * own {
-                let squared = squared_distance(point, newest);
-                if squared < own {
-                    *nearest = Nearest { squared, centre: place };
-                }
-            }
-            if nearest.squared > best.1 {
-                best = (i, nearest.squared);
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn closer(nearest: &mut [Nearest], points: &[f32], newest: &[f32], gaps: &[f32]) -> (usize, f32) {
+    let mut best = (0, f32::NEG_INFINITY);
+    let place = u32::try_from(gaps.len() - 1).unwrap_or(u32::MAX);
+    for (i, (nearest, point)) in nearest.iter_mut().zip(points.chunks_exact(newest.len())).enumerate() {
+        let own = nearest.squared;
+        if own > f32::NEG_INFINITY && gaps[nearest.centre as usize] <= 4.01 * own {
+            let squared = squared_distance(point, newest);
+            if squared < own {
+                *nearest = Nearest { squared, centre: place };
             }
         }
-        best
+        if nearest.squared > best.1 {
+            best = (i, nearest.squared);
+        }
     }
+    best
 }
 
 #[inline(always)]
@@ -238,31 +223,26 @@ fn project(rows: &Rows<'_>, chance: &mut Chance, threads: usize) -> (Vec<f32>, u
     let scale = 1.0 / (PROJECTED as f64).sqrt();
     let matrix: Vec<f32> = (0..d * PROJECTED).map(|_| (chance.normal() * scale) as f32).collect();
     let isa = Isa::detect();
-    let parts = in_parallel(n, threads, |part| isa.run(Projection { rows, part, matrix: &matrix }));
+    let parts = in_parallel(n, threads, |part| {
+        isa.run(
+            #[inline(always)]
+            || products(rows, part, &matrix),
+        )
+    });
     (parts.concat(), PROJECTED)
 }
 
 /// Rows times the matrix `[d, PROJECTED]`.
-struct Projection<'a, 'b> {
-    rows: &'a Rows<'b>,
-    part: Range<usize>,
-    matrix: &'a [f32],
-}
-
-impl Work for Projection<'_, '_> {
-    type Output = Vec<f32>;
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) -> Vec<f32> {
-        let mut out = vec![0.0_f32; self.part.len() * PROJECTED];
-        for (row, out) in self.part.zip(out.chunks_exact_mut(PROJECTED)) {
-            for (&x, axis) in self.rows.row(row).iter().zip(self.matrix.chunks_exact(PROJECTED)) {
-                out.iter_mut().zip(axis).for_each(|(out, a)| *out += x * a);
-            }
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn products(rows: &Rows<'_>, part: Range<usize>, matrix: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0_f32; part.len() * PROJECTED];
+    for (row, out) in part.zip(out.chunks_exact_mut(PROJECTED)) {
+        for (&x, axis) in rows.row(row).iter().zip(matrix.chunks_exact(PROJECTED)) {
+            out.iter_mut().zip(axis).for_each(|(out, a)| *out += x * a);
         }
-        out
     }
+    out
 }
 
 fn check_count(n: usize, count: usize) -> Result<(), RetrievalError> {

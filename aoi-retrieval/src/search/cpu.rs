@@ -23,7 +23,6 @@ mod tests;
 use ndarray::{ArrayView2, CowArray, Ix2};
 
 use self::compact::{CompactPass, Panels};
-use self::exact::{BestOf, Norms};
 use self::float::FloatPass;
 use self::scan::{Pass, scan};
 use self::shortlist::{Candidate, Shortlist};
@@ -135,7 +134,13 @@ impl<'a> CpuSearch<'a> {
         let n = bank.count();
         let threads = SearchOptions { k: 1, threads: options.threads }.thread_count();
         let sample: Vec<usize> = (0..n).step_by(n.div_ceil(SAMPLE).max(1)).collect();
-        let norms = in_parallel(n, threads, |part| isa.run(Norms { bank: &bank, part })).concat();
+        let norms = in_parallel(n, threads, |part| {
+            isa.run(
+                #[inline(always)]
+                || exact::norms(&bank, part),
+            )
+        })
+        .concat();
         let frame = Frame::fit(metric, &bank, &sample);
         let wanted = match options.copy {
             CompactCopy::Always => true,
@@ -306,8 +311,10 @@ impl<'a> CpuSearch<'a> {
         rows: impl Iterator<Item = u32> + Clone,
         k: usize,
     ) -> Vec<Neighbour> {
-        let metric = self.metric();
-        self.isa.run(BestOf { bank: &self.bank, norms: &self.norms, metric, query, rows, k })
+        self.isa.run(
+            #[inline(always)]
+            || exact::best_of((&self.bank, &self.norms), (self.metric(), query), rows, k),
+        )
     }
 
     fn exhaustively(&self, queries: &Rows<'_>, chosen: &[usize], k: usize, threads: usize) -> Vec<Answer> {

@@ -7,7 +7,7 @@ use super::bound::{TERMS, Terms, up, up_all, widest};
 use super::code::{Coded, Coder};
 use super::frame::{Frame, RowFacts, float_terms};
 use super::scan::{Pass, groups};
-use super::simd::{Isa, Work};
+use super::simd::Isa;
 use super::tile::{Aligned, GROUP, HeadLine, IntTile, LANES, Maxima, QueryLine, Scores, TailLine};
 use crate::metric;
 use crate::search::Rows;
@@ -116,7 +116,10 @@ fn build_run(
     for batch in (0..out.bias.len()).step_by(BATCH) {
         let start = (first + batch) * LANES;
         let end = rows.count().min(start + BATCH * LANES).max(start);
-        isa.run(Centre { rows, norms, frame, chosen: start..end, x: &mut x, facts: &mut facts });
+        isa.run(
+            #[inline(always)]
+            || centre_batch(rows, norms, frame, start..end, (&mut x, &mut facts)),
+        );
         for (i, facts) in facts.iter().enumerate() {
             let (panel, lane) = (batch + i / LANES, i % LANES);
             out.bias[panel][lane] = facts.bias;
@@ -125,88 +128,58 @@ fn build_run(
         let Some(coder) = coder else { continue };
         let count = facts.len();
         coder.split(&mut x[..count * d], &mut heads[..count * axes], count);
-        isa.run(CodeBatch { coder, heads: &heads, tails: &x, facts: &facts, batch, out });
+        isa.run(
+            #[inline(always)]
+            || code_batch(coder, (&heads, &x), &facts, batch, out),
+        );
     }
 }
 
 /// Centres some rows and learns what the bounds need to know of them.
-struct Centre<'a, 'b> {
-    rows: &'a Rows<'b>,
-    norms: &'a [f64],
-    frame: &'a Frame,
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn centre_batch(
+    rows: &Rows<'_>,
+    norms: &[f64],
+    frame: &Frame,
     chosen: Range<usize>,
-    x: &'a mut [f64],
-    facts: &'a mut Vec<RowFacts>,
-}
-
-impl Work for Centre<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) {
-        self.facts.clear();
-        for (i, x) in self.chosen.zip(self.x.chunks_exact_mut(self.rows.width())) {
-            let in_range = self.frame.centred(self.rows.row(i), self.norms[i], x);
-            self.facts.push(self.frame.facts(self.norms[i], x, in_range));
-        }
+    (x, facts): (&mut [f64], &mut Vec<RowFacts>),
+) {
+    facts.clear();
+    for (i, x) in chosen.zip(x.chunks_exact_mut(rows.width())) {
+        let in_range = frame.centred(rows.row(i), norms[i], x);
+        facts.push(frame.facts(norms[i], x, in_range));
     }
 }
 
 /// Codes split rows into the panels from `batch` on.
-struct CodeBatch<'a, 'b> {
-    coder: &'a Coder,
-    heads: &'a [f64],
-    tails: &'a [f64],
-    facts: &'a [RowFacts],
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn code_batch(
+    coder: &Coder,
+    (heads, tails): (&[f64], &[f64]),
+    facts: &[RowFacts],
     batch: usize,
-    out: &'a mut Out<'b>,
-}
-
-impl Work for CodeBatch<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) {
-        let Self { coder, heads, tails, facts, batch, out } = self;
-        let (h, t) = coder.words();
-        let (axes, d) = (coder.head, coder.width);
-        let mut codes = (vec![0_i16; 2 * h], vec![0_i8; 4 * t]);
-        for (i, facts) in facts.iter().enumerate() {
-            let (panel, lane) = (batch + i / LANES, i % LANES);
-            let (head, tail) = (&heads[i * axes..(i + 1) * axes], &tails[i * d..(i + 1) * d]);
-            let coded = coder.code(head, tail, (&mut codes.0, &mut codes.1));
-            out.scale[panel][lane] = coded.step;
-            out.terms[panel] = widest(out.terms[panel], &compact_terms(&coded, facts));
-            let lines = &mut out.head[panel * h..(panel + 1) * h];
-            for (line, pair) in lines.iter_mut().zip(codes.0.as_chunks::<2>().0) {
-                line.0[2 * lane..2 * lane + 2].copy_from_slice(pair);
-            }
-            let lines = &mut out.tail[panel * t..(panel + 1) * t];
-            for (line, four) in lines.iter_mut().zip(codes.1.as_chunks::<4>().0) {
-                // i8 + 128 as u8 is the code with its sign bit turned.
-                line.0[4 * lane..4 * lane + 4].copy_from_slice(&four.map(|c| c.cast_unsigned() ^ 0x80));
-            }
+    out: &mut Out<'_>,
+) {
+    let (h, t) = coder.words();
+    let (axes, d) = (coder.head, coder.width);
+    let mut codes = (vec![0_i16; 2 * h], vec![0_i8; 4 * t]);
+    for (i, facts) in facts.iter().enumerate() {
+        let (panel, lane) = (batch + i / LANES, i % LANES);
+        let (head, tail) = (&heads[i * axes..(i + 1) * axes], &tails[i * d..(i + 1) * d]);
+        let coded = coder.code(head, tail, (&mut codes.0, &mut codes.1));
+        out.scale[panel][lane] = coded.step;
+        out.terms[panel] = widest(out.terms[panel], &compact_terms(&coded, facts));
+        let lines = &mut out.head[panel * h..(panel + 1) * h];
+        for (line, pair) in lines.iter_mut().zip(codes.0.as_chunks::<2>().0) {
+            line.0[2 * lane..2 * lane + 2].copy_from_slice(pair);
         }
-    }
-}
-
-/// Codes one split row.
-struct CodeRow<'a> {
-    coder: &'a Coder,
-    head: &'a [f64],
-    tail: &'a [f64],
-    codes: (&'a mut [i16], &'a mut [i8]),
-}
-
-impl Work for CodeRow<'_> {
-    type Output = Coded;
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) -> Coded {
-        self.coder.code(self.head, self.tail, self.codes)
+        let lines = &mut out.tail[panel * t..(panel + 1) * t];
+        for (line, four) in lines.iter_mut().zip(codes.1.as_chunks::<4>().0) {
+            // i8 + 128 as u8 is the code with its sign bit turned.
+            line.0[4 * lane..4 * lane + 4].copy_from_slice(&four.map(|c| c.cast_unsigned() ^ 0x80));
+        }
     }
 }
 
@@ -277,8 +250,10 @@ impl<'a> CompactPass<'a> {
             let norm = metric::norm(queries.row(q));
             frame.centred(queries.row(q), norm, &mut x);
             coder.split(&mut x, &mut head, 1);
-            let codes = (&mut *head_codes, &mut *tail_codes);
-            let coded = isa.run(CodeRow { coder, head: &head, tail: &x, codes });
+            let coded = isa.run(
+                #[inline(always)]
+                || coder.code(&head, &x, (&mut head_codes, &mut tail_codes)),
+            );
             for (s, two) in head_codes.as_chunks::<2>().0.iter().enumerate() {
                 pass.head_words[(group * h + s) * GROUP + lane] = bytemuck::cast(*two);
             }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::simd::{self, Work};
+use super::simd;
 use crate::neighbours::keep_best;
 use crate::search::Rows;
 use crate::{Metric, Neighbour, Scorer, metric};
@@ -11,54 +11,36 @@ use crate::{Metric, Neighbour, Scorer, metric};
 const AHEAD: usize = 4;
 
 /// Lengths of some rows.
-pub(super) struct Norms<'a, 'b> {
-    pub(super) bank: &'a Rows<'b>,
-    pub(super) part: Range<usize>,
-}
-
-impl Work for Norms<'_, '_> {
-    type Output = Vec<f64>;
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) -> Vec<f64> {
-        self.part.map(|i| metric::norm(self.bank.row(i))).collect()
-    }
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+pub(super) fn norms(bank: &Rows<'_>, part: Range<usize>) -> Vec<f64> {
+    part.map(|i| metric::norm(bank.row(i))).collect()
 }
 
 /// The best `k` of some rows by their f64 scores.
-pub(super) struct BestOf<'a, 'b, R> {
-    pub(super) bank: &'a Rows<'b>,
-    pub(super) norms: &'a [f64],
-    pub(super) metric: Metric,
-    pub(super) query: &'a [f32],
-    pub(super) rows: R,
-    pub(super) k: usize,
-}
-
-impl<R: Iterator<Item = u32> + Clone> Work for BestOf<'_, '_, R> {
-    type Output = Vec<Neighbour>;
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) -> Vec<Neighbour> {
-        let Self { bank, norms, metric, query, rows, k } = self;
-        let mut best = Vec::new();
-        let room = 4 * k + 256;
-        let scorer = Scorer::new(metric, query);
-        let mut ahead = rows.clone();
-        ahead.by_ref().take(AHEAD).for_each(|row| simd::fetch(bank.row(row as usize)));
-        for row in rows {
-            if let Some(next) = ahead.next() {
-                simd::fetch(bank.row(next as usize));
-            }
-            let i = row as usize;
-            best.push(Neighbour { row, score: scorer.score_with_norm(bank.row(i), norms[i]) });
-            if best.len() >= room {
-                keep_best(&mut best, k, metric);
-            }
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+pub(super) fn best_of(
+    (bank, norms): (&Rows<'_>, &[f64]),
+    (metric, query): (Metric, &[f32]),
+    rows: impl Iterator<Item = u32> + Clone,
+    k: usize,
+) -> Vec<Neighbour> {
+    let mut best = Vec::new();
+    let room = 4 * k + 256;
+    let scorer = Scorer::new(metric, query);
+    let mut ahead = rows.clone();
+    ahead.by_ref().take(AHEAD).for_each(|row| simd::fetch(bank.row(row as usize)));
+    for row in rows {
+        if let Some(next) = ahead.next() {
+            simd::fetch(bank.row(next as usize));
         }
-        keep_best(&mut best, k, metric);
-        best
+        let i = row as usize;
+        best.push(Neighbour { row, score: scorer.score_with_norm(bank.row(i), norms[i]) });
+        if best.len() >= room {
+            keep_best(&mut best, k, metric);
+        }
     }
+    keep_best(&mut best, k, metric);
+    best
 }

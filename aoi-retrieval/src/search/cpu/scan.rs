@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::bound::{TERMS, Terms, bound, widest};
 use super::shortlist::{Candidate, Shortlist};
-use super::simd::{Isa, Work};
+use super::simd::Isa;
 use super::tile::{GROUP, LANES, Maxima, Scores};
 
 /// Pairs of panels whose widest terms decide which bins are looked at closely.
@@ -54,7 +54,10 @@ pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usi
     let mut scratch = pass.scratch();
     for block in pairs.clone().step_by(BLOCK) {
         let block = block..(block + BLOCK).min(pairs.end);
-        pass.isa().run(ScanBlock { pass, pairs: block, state: &mut state, scratch: &mut scratch });
+        pass.isa().run(
+            #[inline(always)]
+            || state.scan_block(pass, block, &mut scratch),
+        );
     }
     state.lists
 }
@@ -69,33 +72,23 @@ struct State {
     scores: Box<[Scores; 2]>,
 }
 
-/// A block of bins to look at for every query.
-struct ScanBlock<'a, P: Pass> {
-    pass: &'a P,
-    pairs: Range<usize>,
-    state: &'a mut State,
-    scratch: &'a mut P::Scratch,
-}
-
-impl<P: Pass> Work for ScanBlock<'_, P> {
-    type Output = ();
-
+impl State {
+    /// Looks at a block of bins for every query.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) {
-        let Self { pass, pairs, state, scratch } = self;
+    fn scan_block<P: Pass>(&mut self, pass: &P, pairs: Range<usize>, scratch: &mut P::Scratch) {
         let all_bins = pass.rows().div_ceil(LANES);
-        state.loosen(pass, 2 * pairs.start..(2 * pairs.end).min(all_bins));
+        self.loosen(pass, 2 * pairs.start..(2 * pairs.end).min(all_bins));
         for pair in pairs {
             pass.load(pair, scratch);
-            for both in 0..state.cuts.len() / 2 {
-                let maxima = pass.maxima(scratch, pair, both, &mut state.scores);
+            for both in 0..self.cuts.len() / 2 {
+                let maxima = pass.maxima(scratch, pair, both, &mut self.scores);
                 for (g, maxima) in maxima.iter().enumerate() {
                     let group = 2 * both + g;
                     for (p, maxima) in maxima.iter().enumerate() {
-                        let mut near = reached(maxima, &state.cuts[group]);
+                        let mut near = reached(maxima, &self.cuts[group]);
                         while near != 0 && 2 * pair + p < all_bins {
-                            state.look(pass, (pair, p), group, near.trailing_zeros() as usize);
+                            self.look(pass, (pair, p), group, near.trailing_zeros() as usize);
                             near &= near - 1;
                         }
                     }
@@ -103,9 +96,7 @@ impl<P: Pass> Work for ScanBlock<'_, P> {
             }
         }
     }
-}
 
-impl State {
     /// Sets slacks and cuts for a block of bins.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]

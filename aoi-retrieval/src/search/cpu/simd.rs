@@ -31,15 +31,6 @@ enum Level {
     Amx,
 }
 
-/// Work that is compiled once for every level. A closure would not do: the compiler shares its code between the levels, and that code
-/// then belongs to none.
-pub(crate) trait Work {
-    /// What comes of it.
-    type Output;
-    /// Does it; every implementation is `#[inline(always)]`.
-    fn run(self) -> Self::Output;
-}
-
 impl Isa {
     /// No instruction beyond the compilation target's.
     pub(crate) const PORTABLE: Self = Self(Level::Portable);
@@ -93,12 +84,13 @@ impl Isa {
         Session::start(self.has_tiles())
     }
 
-    /// Runs `work`, compiled for this level.
+    /// Runs `work`, which must be `#[inline(always)]`, and so must what it calls: the compiler would else share its code between the levels,
+    /// and that code belongs to none.
     #[inline]
     #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
+    pub(crate) fn run<R>(self, work: impl FnOnce() -> R) -> R {
         match self.0 {
-            Level::Portable => work.run(),
+            Level::Portable => work(),
             // SAFETY: a level other than Portable exists only after detection of its features.
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { run_avx2(work) },
@@ -129,7 +121,12 @@ impl Isa {
             // SAFETY: these levels exist only after detection of their features.
             #[cfg(target_arch = "x86_64")]
             Level::Vnni | Level::Amx => unsafe { [int_maxima_vnni(t, None, s), int_maxima_vnni(u, None, r)] },
-            _ => [self.run(IntMaxima(t, s)), self.run(IntMaxima(u, r))],
+            _ => [(t, s), (u, r)].map(|(t, scores)| {
+                self.run(
+                    #[inline(always)]
+                    || tile::int_maxima(t, scores),
+                )
+            }),
         }
     }
 
@@ -141,33 +138,12 @@ impl Isa {
             // SAFETY: these levels exist only after detection of their features.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 | Level::Vnni | Level::Amx => unsafe { float_maxima_avx512(t, scores) },
-            _ if self.fuses() => self.run(FusedMaxima(t, scores)),
+            _ if self.fuses() => self.run(
+                #[inline(always)]
+                || tile::float_maxima::<true>(t, scores),
+            ),
             _ => tile::float_maxima::<false>(t, scores),
         }
-    }
-}
-
-struct IntMaxima<'a, 'b>(&'a IntTile<'b>, &'a mut Scores);
-
-impl Work for IntMaxima<'_, '_> {
-    type Output = Maxima;
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) -> Self::Output {
-        tile::int_maxima(self.0, self.1)
-    }
-}
-
-struct FusedMaxima<'a, 'b>(&'a FloatTile<'b>, &'a mut Scores);
-
-impl Work for FusedMaxima<'_, '_> {
-    type Output = Maxima;
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn run(self) -> Self::Output {
-        tile::float_maxima::<true>(self.0, self.1)
     }
 }
 
@@ -189,14 +165,14 @@ pub(super) fn fetch(row: &[f32]) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn run_avx2<W: Work>(work: W) -> W::Output {
-    work.run()
+fn run_avx2<R>(work: impl FnOnce() -> R) -> R {
+    work()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-fn run_avx512<W: Work>(work: W) -> W::Output {
-    work.run()
+fn run_avx512<R>(work: impl FnOnce() -> R) -> R {
+    work()
 }
 
 /// 64 bytes of a panel as one vector.
