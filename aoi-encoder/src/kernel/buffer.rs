@@ -1,4 +1,4 @@
-//! Buffers that start on a cache line, and row strides that spread rows over the cache.
+//! Buffers that start on a cache line, row strides that spread rows over the cache, and fetching ahead.
 
 use std::ops::{Deref, DerefMut};
 
@@ -51,6 +51,23 @@ impl<T> DerefMut for Buffer<T> {
 /// fall into one cache set.
 pub(crate) fn stride(n: usize) -> usize {
     n.next_multiple_of(2 * LINE) + LINE
+}
+
+/// Asks for the cache lines of numbers that will be read soon: rows of a matrix lie further apart than the processor looks ahead.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a hint to the processor, compiled into its caller")]
+pub(crate) fn fetch(soon: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in soon.chunks(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        #[expect(unsafe_code, reason = "a hint through a pointer")]
+        // SAFETY: a prefetch reads nothing that the program could see, and every x86-64 has it.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = soon;
 }
 
 #[cfg(test)]

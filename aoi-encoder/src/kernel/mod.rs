@@ -13,7 +13,7 @@ mod tiles;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use buffer::{Buffer, stride};
+pub(crate) use buffer::{Buffer, fetch, stride};
 pub(crate) use panel::{Epilogue, Layout, Packed, Tile, multiply_panel};
 pub(crate) use rows::{add_block, layer_norm, softmax_columns, softmax_rows, swiglu};
 #[cfg(feature = "training")]

@@ -2,7 +2,7 @@
 
 use super::{BLOCK, DEPTH, SIDE, TILE, TileRows, round, transpose, widen};
 use crate::kernel::rows::with;
-use crate::kernel::{Buffer, Instructions};
+use crate::kernel::{Buffer, Instructions, fetch};
 
 /// Columns in tiles \[columns / 16, steps, slices, 16 pairs, 16 columns, 2\]; an even number of panels, filled up with zeros.
 #[derive(Debug, Default)]
@@ -82,6 +82,10 @@ impl TileColumns {
                 padded
             };
             for line in 0..SIDE {
+                // The same rows of the next tile.
+                for soon in (0..2).map(|i| (top + DEPTH + 2 * line + i) * stride + left) {
+                    fetch(x.get(soon..soon + 1).unwrap_or_default());
+                }
                 let rows = [row(2 * line), row(2 * line + 1)];
                 with(
                     instructions,

@@ -1,7 +1,10 @@
 //! The left-hand side of a tile product: rows of f32 cut into bf16 slices.
 
 use super::{BLOCK, DEPTH, SIDE, TILE, round, widen};
-use crate::kernel::{Buffer, Instructions};
+use crate::kernel::{Buffer, Instructions, fetch};
+
+/// Rows fetched before they are cut.
+const AHEAD: usize = 8;
 
 /// Rows in tiles \[rows / 16, steps, slices, 16, 32\]; rows that fill the last tiles up are left over and never looked at, entries are zero.
 #[derive(Debug, Default)]
@@ -66,8 +69,11 @@ impl TileRows {
         inner: usize,
         scale: f32,
     ) {
-        for (row, x) in x.chunks(stride).take(n).enumerate() {
-            self.fill_row(instructions, row, &x[..inner], scale);
+        for (row, line) in x.chunks(stride).take(n).enumerate() {
+            if let Some(soon) = x.get((row + AHEAD) * stride..(row + AHEAD) * stride + inner) {
+                fetch(soon);
+            }
+            self.fill_row(instructions, row, &line[..inner], scale);
         }
     }
 
