@@ -222,7 +222,8 @@ pub fn optimise_aggregates(aggregates: &[Aggregate], options: &Options) -> Resul
     let mut candidates = Vec::with_capacity(aggregates.len());
     for aggregate in aggregates {
         let mut candidate = prepare(aggregate, options)?;
-        candidate.movement(options.percentile, options)?;
+        let movement = candidate.movement(options.percentile, options)?;
+        candidate.nearest_defect(&movement);
         let ordered = &candidate.ordered;
         if ordered.false_calls.was_asked_too_much() || ordered.defects.was_asked_too_much() {
             candidate.keep(Reason::NotInAggregates);
