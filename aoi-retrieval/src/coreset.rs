@@ -121,9 +121,10 @@ pub fn k_centre(
         report(progress, chosen.len(), count)?;
         let newest = chosen[chosen.len() - 1];
         nearest[newest].squared = f32::NEG_INFINITY;
-        // Squared distances of the newest centre to the others.
-        let gaps: Vec<f32> =
-            isa.run(|| chosen.iter().map(|&c| squared_distance(point(c), point(newest))).collect());
+        let gaps = isa.run(
+            #[inline(always)]
+            || distances(&points, width, &chosen),
+        );
         let part = n.div_ceil(threads);
         let best = std::thread::scope(|scope| {
             let gaps = &gaps;
@@ -131,7 +132,12 @@ pub fn k_centre(
                 .chunks_mut(part)
                 .zip(points.chunks(part * width))
                 .map(|(nearest, points)| {
-                    scope.spawn(move || isa.run(|| closer(nearest, points, point(newest), gaps)))
+                    scope.spawn(move || {
+                        isa.run(
+                            #[inline(always)]
+                            || closer(nearest, points, point(newest), gaps),
+                        )
+                    })
                 })
                 .collect();
             let mut best = (0, f32::NEG_INFINITY);
@@ -157,6 +163,15 @@ struct Nearest {
     squared: f32,
     /// Its place among the chosen rows.
     centre: u32,
+}
+
+/// Squared distances of the newest centre, the last of `chosen`, to all of them.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn distances(points: &[f32], width: usize, chosen: &[usize]) -> Vec<f32> {
+    let point = |row: usize| &points[row * width..(row + 1) * width];
+    let newest = chosen.last().map_or(&[][..], |&row| point(row));
+    chosen.iter().map(|&row| squared_distance(point(row), newest)).collect()
 }
 
 /// Takes the newest centre into account; the first row that is furthest now, and its squared distance.
@@ -209,17 +224,25 @@ fn project(rows: &Rows<'_>, chance: &mut Chance, threads: usize) -> (Vec<f32>, u
     let matrix: Vec<f32> = (0..d * PROJECTED).map(|_| (chance.normal() * scale) as f32).collect();
     let isa = Isa::detect();
     let parts = in_parallel(n, threads, |part| {
-        isa.run(|| {
-            let mut out = vec![0.0_f32; part.len() * PROJECTED];
-            for (row, out) in part.zip(out.chunks_exact_mut(PROJECTED)) {
-                for (&x, axis) in rows.row(row).iter().zip(matrix.chunks_exact(PROJECTED)) {
-                    out.iter_mut().zip(axis).for_each(|(out, a)| *out += x * a);
-                }
-            }
-            out
-        })
+        isa.run(
+            #[inline(always)]
+            || products(rows, part, &matrix),
+        )
     });
     (parts.concat(), PROJECTED)
+}
+
+/// Rows times the matrix `[d, PROJECTED]`.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn products(rows: &Rows<'_>, part: Range<usize>, matrix: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0_f32; part.len() * PROJECTED];
+    for (row, out) in part.zip(out.chunks_exact_mut(PROJECTED)) {
+        for (&x, axis) in rows.row(row).iter().zip(matrix.chunks_exact(PROJECTED)) {
+            out.iter_mut().zip(axis).for_each(|(out, a)| *out += x * a);
+        }
+    }
+    out
 }
 
 fn check_count(n: usize, count: usize) -> Result<(), RetrievalError> {

@@ -11,14 +11,15 @@ CORES = ["", "SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS", "ZEN"]
 FAST = ["faiss/flat", "faiss/as_installed", "numpy"]
 COMPRESSED = ["faiss/bf16", "faiss/sq8", "faiss/fp16"]
 ALL = [*FAST, *COMPRESSED, "sklearn", "usearch", "hnswlib"]
-# Products of a bank and queries beyond which only the fast ones are measured: the others scan the bank once a query, or sort all scores.
-LARGE = 100_000 * 1024
+# Products of a bank and queries beyond which only the fast ones are measured: the others scan the bank once a query, or sort all scores, and
+# take ten to twenty times as long.
+LARGE = 10_000 * 1024
 # Scores of a peer's rows may be this far below the exact ones: f32 rounding of a sum of a few hundred products of unit rows.
 TOLERANCE = 2e-6
 
 
 def arguments(parser):
-    parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000], help="sizes of generated banks")
+    parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 100_000, 1_000_000], help="sizes of generated banks")
     parser.add_argument("--queries", type=int, nargs="+", default=[1024, 196, 12])
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("-k", type=int, default=30)
@@ -45,8 +46,6 @@ def comparisons(options, aoi, bench):
         core = core if core is not None else best_core(interpreter, bank, options)
         # Those that cannot take part in any comparison of a bank are not even built.
         names = ALL if kind != "clusters" or rows * min(options.queries) <= LARGE else FAST
-        if kind == "clusters" and rows > 100_000:
-            names = [name for name in names if name in FAST + COMPRESSED]
         found += searches(interpreter, bench, kind, bank, names, core, options)
     found += coresets(interpreter, bench, generated(bench, work, options.k_centre, 1, options.width), core, options)
     shutil.rmtree(work)

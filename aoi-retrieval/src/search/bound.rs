@@ -10,6 +10,7 @@ pub(super) const TERMS: usize = 8;
 pub(super) type Terms = [f32; TERMS];
 
 /// The next f32 at or above a non-negative bound; NaN becomes infinity: what is not known is not bounded.
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "rounded outward right after")]
 pub(super) fn up(bound: f64) -> f32 {
     if bound == 0.0 {
@@ -27,7 +28,8 @@ pub(super) fn up_all(bounds: [f64; TERMS]) -> Terms {
 }
 
 /// `sum_i bin_i query_i`, rounded up.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
 pub(super) fn bound(bin: &Terms, query: &Terms) -> f32 {
     let sum: f64 = bin.iter().zip(query).map(|(&b, &q)| f64::from(b) * f64::from(q)).sum();
     // Eight products and seven sums round by less than 2^-48 of the result.
@@ -35,6 +37,7 @@ pub(super) fn bound(bin: &Terms, query: &Terms) -> f32 {
 }
 
 /// Entry by entry the larger.
+#[inline]
 pub(super) fn widest(a: Terms, b: &Terms) -> Terms {
     std::array::from_fn(|i| a[i].max(b[i]))
 }

@@ -8,6 +8,7 @@
 mod amx;
 mod code;
 mod compact;
+mod exact;
 mod float;
 mod scan;
 mod shortlist;
@@ -29,13 +30,14 @@ use self::simd::Isa;
 use self::tile::LANES;
 use super::frame::Frame;
 use super::{Rows, Search, SearchOptions, bound, frame, in_parallel};
-use crate::neighbours::keep_best;
-use crate::{Certificate, Metric, Neighbour, Neighbours, RetrievalError, Route, Scorer, metric};
+use crate::{Certificate, Metric, Neighbour, Neighbours, RetrievalError, Route, metric};
 
-/// Queries scanned together: their codes stay in the second-level cache.
-const BATCH: usize = 72 * tile::GROUP;
+/// Most queries scanned together: their codes stay in the second-level cache.
+const BATCH: usize = 80 * tile::GROUP;
 /// Rows that the principal axes and the centre are taken from.
 const SAMPLE: usize = 4096;
+/// Fewest queries for which a thread reads the whole compact copy.
+const SHARE: usize = 8 * tile::GROUP;
 /// Smallest bank for which [`CompactCopy::Auto`] makes a copy.
 const WORTH_A_COPY: usize = 4096;
 
@@ -133,7 +135,10 @@ impl<'a> CpuSearch<'a> {
         let threads = SearchOptions { k: 1, threads: options.threads }.thread_count();
         let sample: Vec<usize> = (0..n).step_by(n.div_ceil(SAMPLE).max(1)).collect();
         let norms = in_parallel(n, threads, |part| {
-            isa.run(|| part.map(|i| metric::norm(bank.row(i))).collect::<Vec<_>>())
+            isa.run(
+                #[inline(always)]
+                || exact::norms(&bank, part),
+            )
         })
         .concat();
         let frame = Frame::fit(metric, &bank, &sample);
@@ -242,6 +247,29 @@ impl<'a> CpuSearch<'a> {
         .concat()
     }
 
+    /// Scans with the threads taking a share of the queries each if that is at least `share`, else a share of the bank each.
+    ///
+    /// A thread that reads the whole bank learns sooner what a row must reach, and has nothing to merge.
+    fn in_shares(
+        &self,
+        scan: Scan<Self>,
+        share: usize,
+        queries: &Rows<'_>,
+        chosen: &[usize],
+        k: usize,
+        threads: usize,
+    ) -> Vec<Option<Answer>> {
+        // Batches of one size: a last batch of a few queries would read the whole bank for them.
+        let batches = |chosen: &[usize], threads: usize| -> Vec<Option<Answer>> {
+            let size = chosen.len().div_ceil(chosen.len().div_ceil(BATCH).max(1)).max(1);
+            chosen.chunks(size).flat_map(|batch| scan(self, queries, batch, k, threads)).collect()
+        };
+        if chosen.len() / threads < share {
+            return batches(chosen, threads);
+        }
+        in_parallel(chosen.len(), threads, |part| batches(&chosen[part], 1)).concat()
+    }
+
     /// The answers to the queries `chosen`, each by the first scan that can decide it; `k` is at most the number of rows.
     pub(super) fn answers(
         &self,
@@ -258,13 +286,14 @@ impl<'a> CpuSearch<'a> {
         let mut open: Vec<usize> = (0..answers.len()).filter(|&i| answers[i].is_none()).collect();
         // Queries outside the range of the f32 frame wait for exact scoring.
         let in_range = |i: &usize| self.frame.coefficients(metric::norm(queries.row(chosen[*i]))).is_some();
-        for scan in [Self::by_compact_copy, Self::by_float_scan] {
+        // The f32 scan packs what it reads, and does that once for all threads.
+        let scans: [(Scan<Self>, usize); 2] =
+            [(Self::by_compact_copy, SHARE), (Self::by_float_scan, usize::MAX)];
+        for (scan, share) in scans {
             let able: Vec<usize> = open.iter().copied().filter(in_range).collect();
-            for batch in able.chunks(BATCH) {
-                let asked: Vec<usize> = batch.iter().map(|&i| chosen[i]).collect();
-                for (&i, answer) in batch.iter().zip(scan(self, queries, &asked, k, threads)) {
-                    answers[i] = answer;
-                }
+            let asked: Vec<usize> = able.iter().map(|&i| chosen[i]).collect();
+            for (&i, answer) in able.iter().zip(self.in_shares(scan, share, queries, &asked, k, threads)) {
+                answers[i] = answer;
             }
             open.retain(|&i| answers[i].is_none());
         }
@@ -276,22 +305,16 @@ impl<'a> CpuSearch<'a> {
     }
 
     /// The best `k` of `rows` by their f64 scores.
-    pub(super) fn score(&self, query: &[f32], rows: impl Iterator<Item = u32>, k: usize) -> Vec<Neighbour> {
-        let metric = self.metric();
-        let mut best = Vec::new();
-        let room = 4 * k + 256;
-        self.isa.run(|| {
-            let scorer = Scorer::new(metric, query);
-            for row in rows {
-                let i = row as usize;
-                best.push(Neighbour { row, score: scorer.score_with_norm(self.bank.row(i), self.norms[i]) });
-                if best.len() >= room {
-                    keep_best(&mut best, k, metric);
-                }
-            }
-        });
-        keep_best(&mut best, k, metric);
-        best
+    pub(super) fn score(
+        &self,
+        query: &[f32],
+        rows: impl Iterator<Item = u32> + Clone,
+        k: usize,
+    ) -> Vec<Neighbour> {
+        self.isa.run(
+            #[inline(always)]
+            || exact::best_of((&self.bank, &self.norms), (self.metric(), query), rows, k),
+        )
     }
 
     fn exhaustively(&self, queries: &Rows<'_>, chosen: &[usize], k: usize, threads: usize) -> Vec<Answer> {
@@ -303,6 +326,9 @@ impl<'a> CpuSearch<'a> {
         .concat()
     }
 }
+
+/// A scan for some queries by some threads, as a method of a search.
+type Scan<S> = fn(&S, &Rows<'_>, &[usize], usize, usize) -> Vec<Option<Answer>>;
 
 /// The neighbours of one query, best first, and how they were found.
 pub(super) type Answer = (Vec<Neighbour>, Certificate);

@@ -8,13 +8,13 @@
 
 use std::marker::PhantomData;
 
-use super::tile::{GROUP, LANES};
+use super::tile::{Aligned, GROUP, LANES, QueryLine, TailLine};
 
 /// Bytes of a tile's row: that many codes of a query meet a tile of a panel.
 pub(super) const DEPTH: usize = 64;
 
-/// Sums of a group's queries with the rows of two panels: panel 0, panel 1, and once more for every second block.
-pub(super) type Sums = [[[i32; LANES]; GROUP]; 4];
+/// Sums of two groups' queries with the rows of two panels: group 0 with panels 0 and 1, then group 1.
+pub(super) type Sums = Aligned<[[[i32; LANES]; GROUP]; 4]>;
 
 /// The right to use the tiles of this thread. Without the matrix unit it grants nothing.
 #[derive(Debug)]
@@ -33,18 +33,20 @@ impl Session {
         if tiles {
             machine::configure();
         }
-        Self { tiles, sums: Box::new([[[0; LANES]; GROUP]; 4]), _not_send: PhantomData }
+        Self { tiles, sums: Box::new(Aligned([[[0; LANES]; GROUP]; 4])), _not_send: PhantomData }
     }
 
-    /// Sums of the products of whole blocks of 64 codes.
+    /// Sums of the products of whole blocks of 64 codes. Two groups at a time: each tile that is loaded then serves two products, and four
+    /// chains of sums hide the latency of a product.
     ///
     /// # Shapes
-    /// `queries` `[blocks, 14, 64]`, each panel at least `[blocks, 16, 16, 4]`.
-    pub(super) fn multiply(&mut self, queries: &[i8], panels: [&[u8]; 2]) -> &Sums {
-        let blocks = queries.len() / (GROUP * DEPTH);
+    /// `queries` `[blocks, 14]` each, panels at least `[blocks, 16]` lines each.
+    #[inline]
+    pub(super) fn multiply(&mut self, queries: [&[QueryLine]; 2], panels: [&[TailLine]; 2]) -> &Sums {
+        let blocks = queries[0].len() / GROUP;
         assert!(self.tiles && blocks > 0, "a session with tiles, and work for them");
-        let bytes = blocks * DEPTH * LANES;
-        assert!(panels.iter().all(|p| p.len() >= bytes), "a panel is shorter than the queries");
+        assert!(queries[1].len() >= blocks * GROUP, "a group is smaller than the other");
+        assert!(panels.iter().all(|p| p.len() >= blocks * LANES), "a panel is shorter than the queries");
         machine::multiply(blocks, queries, panels, &mut self.sums);
         &self.sums
     }
@@ -71,7 +73,7 @@ mod machine {
     use std::arch::x86_64::__cpuid_count;
     use std::sync::OnceLock;
 
-    use super::{DEPTH, GROUP, LANES, Sums};
+    use super::{DEPTH, GROUP, LANES, QueryLine, Sums, TailLine};
 
     /// Whether the processor has int8 tiles and the system lets this process use them.
     pub(in super::super) fn is_available() -> bool {
@@ -113,11 +115,11 @@ mod machine {
         #[repr(C, align(64))]
         struct Shapes([u8; 64]);
         let mut shapes = Shapes([0; 64]);
-        // Palette 1; bytes per row from 16 on, two bytes a tile; rows from 48 on. Tiles 5 and 6 hold panels.
+        // Palette 1; bytes per row from 16 on, two bytes a tile; rows from 48 on. Tiles 6 and 7 hold panels.
         shapes.0[0] = 1;
         for tile in 0..8 {
             shapes.0[16 + 2 * tile] = 64;
-            shapes.0[48 + tile] = if tile == 5 || tile == 6 { 16 } else { 14 };
+            shapes.0[48 + tile] = if tile >= 6 { 16 } else { 14 };
         }
         // SAFETY: `Session::start` found the tiles there and permitted; the operand is 64 bytes that are only read.
         unsafe { asm!("ldtilecfg [{}]", in(reg) shapes.0.as_ptr(), options(nostack, readonly)) }
@@ -130,43 +132,44 @@ mod machine {
         unsafe { asm!("tilerelease", options(nomem, nostack)) }
     }
 
-    /// As [`super::Session::multiply`], which checked the lengths. Even and odd blocks have sums of their own: four chains hide the latency
-    /// of a product, and two would not.
+    /// As [`super::Session::multiply`], which checked the lengths.
+    #[inline]
     #[expect(unsafe_code, reason = "tile instructions through raw pointers")]
-    pub(super) fn multiply(blocks: usize, queries: &[i8], panels: [&[u8]; 2], sums: &mut Sums) {
+    pub(super) fn multiply(
+        blocks: usize,
+        queries: [&[QueryLine]; 2],
+        panels: [&[TailLine]; 2],
+        sums: &mut Sums,
+    ) {
         const { assert!(GROUP * LANES * 4 == 896 && GROUP * DEPTH == 896 && DEPTH * LANES == 1024) };
-        // SAFETY: a session shaped the tiles of this thread. Block i < blocks reads 896 bytes of the queries and 1,024 of each panel, which
-        // the caller checked to be there; four tiles of 896 bytes are written, the size of `sums`.
+        // SAFETY: a session shaped the tiles of this thread. Block i < blocks reads 896 bytes of the queries of each group and 1,024 of each
+        // panel, which the caller checked to be there; four tiles of 896 bytes are written, the size of `sums`.
         unsafe {
             asm!(
                 "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
                 "2:",
+                "tileloadd tmm6, [{a} + {line}]",
                 "tileloadd tmm4, [{q} + {line}]",
-                "tileloadd tmm5, [{a} + {line}]",
-                "tdpbsud tmm0, tmm4, tmm5",
-                "tileloadd tmm6, [{b} + {line}]",
-                "tdpbsud tmm1, tmm4, tmm6",
-                "dec {blocks}",
-                "jz 3f",
-                "tileloadd tmm7, [{q} + {line} + 896]",
-                "tileloadd tmm5, [{a} + {line} + 1024]",
-                "tdpbsud tmm2, tmm7, tmm5",
-                "tileloadd tmm6, [{b} + {line} + 1024]",
-                "tdpbsud tmm3, tmm7, tmm6",
-                "add {q}, 1792", "add {a}, 2048", "add {b}, 2048",
+                "tdpbsud tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{r} + {line}]",
+                "tdpbsud tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{b} + {line}]",
+                "tdpbsud tmm1, tmm4, tmm7",
+                "tdpbsud tmm3, tmm5, tmm7",
+                "add {q}, 896", "add {r}, 896", "add {a}, 1024", "add {b}, 1024",
                 "dec {blocks}",
                 "jnz 2b",
-                "3:",
                 "tilestored [{sums} + {line}], tmm0",
                 "tilestored [{sums} + {line} + 896], tmm1",
                 "tilestored [{sums} + {line} + 1792], tmm2",
                 "tilestored [{sums} + {line} + 2688], tmm3",
-                q = inout(reg) queries.as_ptr() => _,
+                q = inout(reg) queries[0].as_ptr() => _,
+                r = inout(reg) queries[1].as_ptr() => _,
                 a = inout(reg) panels[0].as_ptr() => _,
                 b = inout(reg) panels[1].as_ptr() => _,
                 blocks = inout(reg) blocks => _,
                 line = in(reg) 64_usize,
-                sums = in(reg) sums.as_mut_ptr(),
+                sums = in(reg) sums.0.as_mut_ptr(),
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack),
@@ -177,7 +180,7 @@ mod machine {
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod machine {
-    use super::Sums;
+    use super::{QueryLine, Sums, TailLine};
 
     pub(in super::super) fn is_available() -> bool {
         false
@@ -187,7 +190,7 @@ mod machine {
 
     pub(super) fn release() {}
 
-    pub(super) fn multiply(_: usize, _: &[i8], _: [&[u8]; 2], _: &mut Sums) {
+    pub(super) fn multiply(_: usize, _: [&[QueryLine]; 2], _: [&[TailLine]; 2], _: &mut Sums) {
         unreachable!("no session has tiles here");
     }
 }

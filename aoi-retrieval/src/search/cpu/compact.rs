@@ -1,12 +1,14 @@
 //! The compact copy of a bank in panels of 16 rows, and its scan.
 
+use std::ops::Range;
+
 use super::amx::{self, Session};
 use super::bound::{TERMS, Terms, up, up_all, widest};
 use super::code::{Coded, Coder};
 use super::frame::{Frame, RowFacts, float_terms};
-use super::scan::Pass;
+use super::scan::{Pass, groups};
 use super::simd::Isa;
-use super::tile::{GROUP, IntTile, LANES, score_of_sum};
+use super::tile::{Aligned, GROUP, HeadLine, IntTile, LANES, Maxima, QueryLine, Scores, TailLine};
 use crate::metric;
 use crate::search::Rows;
 
@@ -27,8 +29,8 @@ pub(super) struct Panels {
 #[derive(Debug, Clone)]
 pub(super) struct Codes {
     pub(super) coder: Coder,
-    head: Vec<i16>,
-    tail: Vec<u8>,
+    head: Vec<HeadLine>,
+    tail: Vec<TailLine>,
     scale: Vec<[f32; LANES]>,
     terms: Vec<Terms>,
 }
@@ -45,12 +47,11 @@ impl Panels {
     ) -> Self {
         let panels = rows.count().div_ceil(LANES).next_multiple_of(2);
         let (h, t) = coder.as_ref().map_or((0, 0), Coder::words);
-        let (h, t) = (h * 2 * LANES, t * 4 * LANES);
         let coded = if coder.is_some() { panels } else { 0 };
         let mut bias = vec![[f32::NEG_INFINITY; LANES]; panels];
         let mut float_terms = vec![[0.0; TERMS]; panels];
-        let mut head = vec![0_i16; coded * h];
-        let mut tail = vec![0_u8; coded * t];
+        let mut head = vec![Aligned([0_i16; 2 * LANES]); coded * h];
+        let mut tail = vec![Aligned([0_u8; 4 * LANES]); coded * t];
         let mut scale = vec![[0.0; LANES]; coded];
         let mut terms = vec![[0.0; TERMS]; coded];
         // Batches are handed out in contiguous runs, one run a thread.
@@ -90,8 +91,8 @@ impl Panels {
 
 /// The part of the output that one thread fills.
 struct Out<'a> {
-    head: &'a mut [i16],
-    tail: &'a mut [u8],
+    head: &'a mut [HeadLine],
+    tail: &'a mut [TailLine],
     scale: &'a mut [[f32; LANES]],
     terms: &'a mut [Terms],
     bias: &'a mut [[f32; LANES]],
@@ -109,54 +110,76 @@ fn build_run(
 ) {
     let d = rows.width();
     let axes = coder.map_or(0, |c| c.head);
-    let (h, t) = coder.map_or((0, 0), Coder::words);
     let mut x = vec![0.0; BATCH * LANES * d];
     let mut heads = vec![0.0; BATCH * LANES * axes];
     let mut facts = Vec::with_capacity(BATCH * LANES);
-    let mut codes = (vec![0_i16; 2 * h], vec![0_i8; 4 * t]);
     for batch in (0..out.bias.len()).step_by(BATCH) {
         let start = (first + batch) * LANES;
-        let count = rows.count().saturating_sub(start).min(BATCH * LANES);
-        isa.run(|| {
-            facts.clear();
-            for (i, x) in x.chunks_exact_mut(d).take(count).enumerate() {
-                let norm = norms[start + i];
-                let in_range = frame.centred(rows.row(start + i), norm, x);
-                facts.push(frame.facts(norm, x, in_range));
-            }
-        });
+        let end = rows.count().min(start + BATCH * LANES).max(start);
+        isa.run(
+            #[inline(always)]
+            || centre_batch(rows, norms, frame, start..end, (&mut x, &mut facts)),
+        );
         for (i, facts) in facts.iter().enumerate() {
             let (panel, lane) = (batch + i / LANES, i % LANES);
             out.bias[panel][lane] = facts.bias;
             out.float_terms[panel] = widest(out.float_terms[panel], &float_terms(facts));
         }
         let Some(coder) = coder else { continue };
+        let count = facts.len();
         coder.split(&mut x[..count * d], &mut heads[..count * axes], count);
-        isa.run(|| {
-            for i in 0..count {
-                let (panel, lane) = (batch + i / LANES, i % LANES);
-                let coded = coder.code(
-                    &heads[i * axes..(i + 1) * axes],
-                    &x[i * d..(i + 1) * d],
-                    (&mut codes.0, &mut codes.1),
-                );
-                out.scale[panel][lane] = coded.step;
-                out.terms[panel] = widest(out.terms[panel], &compact_terms(&coded, &facts[i]));
-                let head = &mut out.head[panel * h * 2 * LANES..(panel + 1) * h * 2 * LANES];
-                for (block, pair) in
-                    head.as_chunks_mut::<{ 2 * LANES }>().0.iter_mut().zip(codes.0.as_chunks::<2>().0)
-                {
-                    block[2 * lane..2 * lane + 2].copy_from_slice(pair);
-                }
-                let tail = &mut out.tail[panel * t * 4 * LANES..(panel + 1) * t * 4 * LANES];
-                for (block, four) in
-                    tail.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut().zip(codes.1.as_chunks::<4>().0)
-                {
-                    // i8 + 128 as u8 is the code with its sign bit turned.
-                    block[4 * lane..4 * lane + 4].copy_from_slice(&four.map(|c| c.cast_unsigned() ^ 0x80));
-                }
-            }
-        });
+        isa.run(
+            #[inline(always)]
+            || code_batch(coder, (&heads, &x), &facts, batch, out),
+        );
+    }
+}
+
+/// Centres some rows and learns what the bounds need to know of them.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn centre_batch(
+    rows: &Rows<'_>,
+    norms: &[f64],
+    frame: &Frame,
+    chosen: Range<usize>,
+    (x, facts): (&mut [f64], &mut Vec<RowFacts>),
+) {
+    facts.clear();
+    for (i, x) in chosen.zip(x.chunks_exact_mut(rows.width())) {
+        let in_range = frame.centred(rows.row(i), norms[i], x);
+        facts.push(frame.facts(norms[i], x, in_range));
+    }
+}
+
+/// Codes split rows into the panels from `batch` on.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn code_batch(
+    coder: &Coder,
+    (heads, tails): (&[f64], &[f64]),
+    facts: &[RowFacts],
+    batch: usize,
+    out: &mut Out<'_>,
+) {
+    let (h, t) = coder.words();
+    let (axes, d) = (coder.head, coder.width);
+    let mut codes = (vec![0_i16; 2 * h], vec![0_i8; 4 * t]);
+    for (i, facts) in facts.iter().enumerate() {
+        let (panel, lane) = (batch + i / LANES, i % LANES);
+        let (head, tail) = (&heads[i * axes..(i + 1) * axes], &tails[i * d..(i + 1) * d]);
+        let coded = coder.code(head, tail, (&mut codes.0, &mut codes.1));
+        out.scale[panel][lane] = coded.step;
+        out.terms[panel] = widest(out.terms[panel], &compact_terms(&coded, facts));
+        let lines = &mut out.head[panel * h..(panel + 1) * h];
+        for (line, pair) in lines.iter_mut().zip(codes.0.as_chunks::<2>().0) {
+            line.0[2 * lane..2 * lane + 2].copy_from_slice(pair);
+        }
+        let lines = &mut out.tail[panel * t..(panel + 1) * t];
+        for (line, four) in lines.iter_mut().zip(codes.1.as_chunks::<4>().0) {
+            // i8 + 128 as u8 is the code with its sign bit turned.
+            line.0[4 * lane..4 * lane + 4].copy_from_slice(&four.map(|c| c.cast_unsigned() ^ 0x80));
+        }
     }
 }
 
@@ -183,10 +206,8 @@ pub(super) struct CompactPass<'a> {
     /// Per group, `[steps, 14]`.
     head_words: Vec<i32>,
     tail_words: Vec<i32>,
-    /// Per query, its head words and its tail words: what a closer look at one query reads.
-    words: Vec<i32>,
-    /// Per group, `[blocks, 14, 64]`.
-    tail_blocks: Vec<i8>,
+    /// Per group, `[blocks, 14]`.
+    tail_blocks: Vec<QueryLine>,
     offsets: Vec<[i32; LANES]>,
     scale: Vec<[f32; LANES]>,
     coefficients: Vec<Terms>,
@@ -205,9 +226,8 @@ impl<'a> CompactPass<'a> {
     ) -> Self {
         let coder = &codes.coder;
         let (h, t) = coder.words();
-        let groups = chosen.len().div_ceil(GROUP);
+        let groups = groups(chosen.len());
         // Whole blocks only: the words that are left go the way of the vectors.
-        let block_bytes = GROUP * amx::DEPTH;
         let blocks = if isa.has_tiles() { coder.width / amx::DEPTH } else { 0 };
         let mut pass = Self {
             isa,
@@ -216,8 +236,7 @@ impl<'a> CompactPass<'a> {
             codes,
             head_words: vec![0; groups * h * GROUP],
             tail_words: vec![0; groups * t * GROUP],
-            words: Vec::with_capacity(chosen.len() * (h + t)),
-            tail_blocks: vec![0; groups * blocks * block_bytes],
+            tail_blocks: vec![Aligned([0; amx::DEPTH]); groups * blocks * GROUP],
             offsets: vec![[0; LANES]; groups],
             scale: vec![[0.0; LANES]; groups],
             coefficients: Vec::with_capacity(chosen.len()),
@@ -231,20 +250,18 @@ impl<'a> CompactPass<'a> {
             let norm = metric::norm(queries.row(q));
             frame.centred(queries.row(q), norm, &mut x);
             coder.split(&mut x, &mut head, 1);
-            let coded = isa.run(|| coder.code(&head, &x, (&mut head_codes, &mut tail_codes)));
+            let coded = isa.run(
+                #[inline(always)]
+                || coder.code(&head, &x, (&mut head_codes, &mut tail_codes)),
+            );
             for (s, two) in head_codes.as_chunks::<2>().0.iter().enumerate() {
-                let word = bytemuck::cast(*two);
-                pass.head_words[(group * h + s) * GROUP + lane] = word;
-                pass.words.push(word);
+                pass.head_words[(group * h + s) * GROUP + lane] = bytemuck::cast(*two);
             }
             for (s, four) in tail_codes.as_chunks::<4>().0.iter().enumerate() {
-                let word = bytemuck::cast(*four);
-                pass.tail_words[(group * t + s) * GROUP + lane] = word;
-                pass.words.push(word);
+                pass.tail_words[(group * t + s) * GROUP + lane] = bytemuck::cast(*four);
             }
             for (s, codes) in tail_codes.as_chunks::<{ amx::DEPTH }>().0.iter().take(blocks).enumerate() {
-                let start = (group * blocks + s) * block_bytes + lane * amx::DEPTH;
-                pass.tail_blocks[start..start + amx::DEPTH].copy_from_slice(codes);
+                pass.tail_blocks[(group * blocks + s) * GROUP + lane] = Aligned(*codes);
             }
             pass.offsets[group][lane] = -128 * tail_codes.iter().map(|&c| i32::from(c)).sum::<i32>();
             pass.scale[group][lane] = coded.step;
@@ -254,9 +271,8 @@ impl<'a> CompactPass<'a> {
         pass
     }
 
-    fn panel(&self, i: usize) -> (&[i16], &[u8]) {
+    fn panel(&self, i: usize) -> (&[HeadLine], &[TailLine]) {
         let (h, t) = self.codes.coder.words();
-        let (h, t) = (h * 2 * LANES, t * 4 * LANES);
         (&self.codes.head[i * h..(i + 1) * h], &self.codes.tail[i * t..(i + 1) * t])
     }
 }
@@ -279,6 +295,10 @@ fn query_terms(mut base: [f64; TERMS], coded: &Coded, slack: f64) -> Terms {
 impl Pass for CompactPass<'_> {
     type Scratch = Session;
 
+    fn isa(&self) -> Isa {
+        self.isa
+    }
+
     fn rows(&self) -> usize {
         self.rows
     }
@@ -289,11 +309,18 @@ impl Pass for CompactPass<'_> {
 
     fn load(&self, _pair: usize, _session: &mut Session) {}
 
-    fn maxima(&self, session: &mut Session, pair: usize, group: usize) -> [[f32; LANES]; 2] {
+    #[inline]
+    fn maxima(
+        &self,
+        session: &mut Session,
+        pair: usize,
+        both: usize,
+        scores: &mut [Scores; 2],
+    ) -> [Maxima; 2] {
         let (h, t) = self.codes.coder.words();
         let [a, b] = [2 * pair, 2 * pair + 1].map(|i| self.panel(i));
         let blocks = self.tail_blocks.len() / self.offsets.len();
-        let tile = IntTile {
+        let tiles = [2 * both, 2 * both + 1].map(|group| IntTile {
             head: [a.0, b.0],
             tail: [a.1, b.1],
             head_words: &self.head_words[group * h * GROUP..(group + 1) * h * GROUP],
@@ -304,19 +331,8 @@ impl Pass for CompactPass<'_> {
             scale: [&self.codes.scale[2 * pair], &self.codes.scale[2 * pair + 1]],
             bias: [&self.bias[2 * pair], &self.bias[2 * pair + 1]],
             query_scale: &self.scale[group],
-        };
-        self.isa.int_maxima(session, &tile)
-    }
-
-    fn values(&self, _session: &Session, bin: usize, query: usize) -> [f32; LANES] {
-        let (group, lane) = (query / GROUP, query % GROUP);
-        let (h, t) = self.codes.coder.words();
-        let (head, tail) = self.words[query * (h + t)..(query + 1) * (h + t)].split_at(h);
-        let sums = self.isa.int_row_sums(self.panel(bin), (head, tail), self.codes.coder.shift());
-        std::array::from_fn(|i| {
-            let sum = sums[i] + self.offsets[group][lane];
-            score_of_sum(sum, self.codes.scale[bin][i], self.scale[group][lane]) + self.bias[bin][i]
-        })
+        });
+        self.isa.int_maxima(session, &tiles, scores)
     }
 
     fn terms(&self, bin: usize) -> &Terms {

@@ -3,9 +3,9 @@
 use super::bound::{TERMS, Terms, up_all};
 use super::compact::Panels;
 use super::frame::Frame;
-use super::scan::Pass;
+use super::scan::{Pass, groups};
 use super::simd::Isa;
-use super::tile::{FloatTile, GROUP, LANES};
+use super::tile::{Aligned, FloatLine, FloatTile, GROUP, LANES, Maxima, Scores};
 use crate::metric;
 use crate::search::Rows;
 
@@ -33,8 +33,7 @@ impl<'a, 'b> FloatPass<'a, 'b> {
         chosen: &[usize],
     ) -> Self {
         let d = rows.width();
-        let groups = chosen.len().div_ceil(GROUP);
-        let mut words = vec![0.0; groups * d * GROUP];
+        let mut words = vec![0.0; groups(chosen.len()) * d * GROUP];
         let mut coefficients = Vec::with_capacity(chosen.len());
         let mut x = vec![0.0; d];
         // d products and sums, and the roundings of both operands, of the bias and of its sum.
@@ -54,11 +53,15 @@ impl<'a, 'b> FloatPass<'a, 'b> {
     }
 }
 
-/// Two packed panels `[d, 16]`, and one row in f64.
-pub(super) struct Packed([Vec<f32>; 2], Vec<f64>);
+/// Two packed panels of d lines, and one row in f64.
+pub(super) struct Packed([Vec<FloatLine>; 2], Vec<f64>);
 
 impl Pass for FloatPass<'_, '_> {
     type Scratch = Packed;
+
+    fn isa(&self) -> Isa {
+        self.isa
+    }
 
     fn rows(&self) -> usize {
         self.rows.count()
@@ -66,9 +69,11 @@ impl Pass for FloatPass<'_, '_> {
 
     fn scratch(&self) -> Packed {
         let d = self.rows.width();
-        Packed([vec![0.0; d * LANES], vec![0.0; d * LANES]], vec![0.0; d])
+        Packed([(); 2].map(|()| vec![Aligned([0.0; LANES]); d]), vec![0.0; d])
     }
 
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
     #[expect(clippy::cast_possible_truncation, reason = "the bound counts this rounding")]
     fn load(&self, pair: usize, Packed(packed, x): &mut Packed) {
         for (p, panel) in packed.iter_mut().enumerate() {
@@ -76,39 +81,36 @@ impl Pass for FloatPass<'_, '_> {
             for lane in 0..LANES {
                 let i = start + lane;
                 if i >= self.rows.count() {
-                    panel.as_chunks_mut::<LANES>().0.iter_mut().for_each(|block| block[lane] = 0.0);
+                    for line in panel.iter_mut() {
+                        line.0[lane] = 0.0;
+                    }
                     continue;
                 }
-                self.isa.run(|| {
-                    self.frame.centred(self.rows.row(i), self.norms[i], x);
-                    for (block, &x) in panel.as_chunks_mut::<LANES>().0.iter_mut().zip(x.iter()) {
-                        block[lane] = x as f32;
-                    }
-                });
+                self.frame.centred(self.rows.row(i), self.norms[i], x);
+                for (line, &x) in panel.iter_mut().zip(x.iter()) {
+                    line.0[lane] = x as f32;
+                }
             }
         }
     }
 
-    fn maxima(&self, Packed(packed, _): &mut Packed, pair: usize, group: usize) -> [[f32; LANES]; 2] {
+    #[inline]
+    fn maxima(
+        &self,
+        Packed(packed, _): &mut Packed,
+        pair: usize,
+        both: usize,
+        scores: &mut [Scores; 2],
+    ) -> [Maxima; 2] {
         let size = self.rows.width() * GROUP;
-        self.isa.float_maxima(&FloatTile {
-            panel: [&packed[0], &packed[1]],
-            words: &self.words[group * size..(group + 1) * size],
-            bias: [&self.panels.bias[2 * pair], &self.panels.bias[2 * pair + 1]],
-        })
-    }
-
-    fn values(&self, Packed(packed, _): &Packed, bin: usize, query: usize) -> [f32; LANES] {
-        let (group, lane, size) = (query / GROUP, query % GROUP, self.rows.width() * GROUP);
-        let words = self.words[group * size..(group + 1) * size].as_chunks::<GROUP>().0;
-        self.isa.run(|| {
-            let mut sums = [0.0; LANES];
-            for (block, words) in packed[bin % 2].as_chunks::<LANES>().0.iter().zip(words) {
-                for (sum, x) in sums.iter_mut().zip(block) {
-                    *sum += x * words[lane];
-                }
-            }
-            std::array::from_fn(|i| sums[i] + self.panels.bias[bin][i])
+        let [s, r] = scores;
+        [(2 * both, s), (2 * both + 1, r)].map(|(group, scores)| {
+            let tile = FloatTile {
+                panel: [&packed[0], &packed[1]],
+                words: &self.words[group * size..(group + 1) * size],
+                bias: [&self.panels.bias[2 * pair], &self.panels.bias[2 * pair + 1]],
+            };
+            self.isa.float_maxima(&tile, scores)
         })
     }
 

@@ -4,88 +4,141 @@ use std::ops::Range;
 
 use super::bound::{TERMS, Terms, bound, widest};
 use super::shortlist::{Candidate, Shortlist};
-use super::tile::{GROUP, LANES};
+use super::simd::Isa;
+use super::tile::{GROUP, LANES, Maxima, Scores};
 
 /// Pairs of panels whose widest terms decide which bins are looked at closely.
 const BLOCK: usize = 32;
 
-/// Approximate scores by tiles of 14 queries and two bins, with bounds on their errors.
+/// Approximate scores by tiles of 14 queries and two bins, two groups of queries at a time, with bounds on their errors.
 pub(super) trait Pass: Sync {
     /// Room that a thread needs, for example for packed panels.
     type Scratch;
+    /// What the scan is compiled for.
+    fn isa(&self) -> Isa;
     /// Rows of the bank.
     fn rows(&self) -> usize;
     /// Room for one thread.
     fn scratch(&self) -> Self::Scratch;
     /// Prepares bins `2 pair` and `2 pair + 1`.
     fn load(&self, pair: usize, scratch: &mut Self::Scratch);
-    /// The best approximate score of each prepared bin for each query of a group; lanes from 14 on mean nothing.
-    fn maxima(&self, scratch: &mut Self::Scratch, pair: usize, group: usize) -> [[f32; LANES]; 2];
-    /// Approximate scores of the 16 rows of a prepared bin for one query; those beyond the last row mean nothing.
-    fn values(&self, scratch: &Self::Scratch, bin: usize, query: usize) -> [f32; LANES];
+    /// Writes the approximate scores of two prepared bins for the queries of groups `2 both` and `2 both + 1`, and tells the best of each bin
+    /// and query; those of rows beyond the last, and of queries beyond the last, mean nothing.
+    fn maxima(
+        &self,
+        scratch: &mut Self::Scratch,
+        pair: usize,
+        both: usize,
+        scores: &mut [Scores; 2],
+    ) -> [Maxima; 2];
     /// What the bound needs to know of a bin.
     fn terms(&self, bin: usize) -> &Terms;
     /// What the bound needs to know of a query.
     fn coefficients(&self, query: usize) -> &Terms;
 }
 
+/// Groups of some queries: an even number, the last perhaps without any query.
+pub(super) fn groups(queries: usize) -> usize {
+    queries.div_ceil(GROUP).next_multiple_of(2)
+}
+
 /// The short list of every query over the bins of some pairs of panels.
 pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usize>) -> Vec<Shortlist> {
-    let mut lists = vec![Shortlist::new(k); queries];
-    let mut slacks = vec![0.0; queries];
-    // Lanes without a query are never reached.
-    let mut cuts = vec![[f32::INFINITY; LANES]; queries.div_ceil(GROUP)];
+    let mut state = State {
+        lists: vec![Shortlist::new(k); queries],
+        slacks: vec![0.0; queries],
+        // Lanes without a query are never reached.
+        cuts: vec![[f32::INFINITY; LANES]; groups(queries)],
+        scores: Box::new([Scores::EMPTY; 2]),
+    };
     let mut scratch = pass.scratch();
-    let all_bins = pass.rows().div_ceil(LANES);
     for block in pairs.clone().step_by(BLOCK) {
         let block = block..(block + BLOCK).min(pairs.end);
-        let bins = 2 * block.start..(2 * block.end).min(all_bins);
-        let worst = bins.fold([0.0; TERMS], |worst, bin| widest(worst, pass.terms(bin)));
-        for (q, list) in lists.iter().enumerate() {
-            slacks[q] = bound(&worst, pass.coefficients(q));
-            cuts[q / GROUP][q % GROUP] = list.cut(slacks[q]);
-        }
-        for pair in block {
-            pass.load(pair, &mut scratch);
-            for (group, cuts) in cuts.iter_mut().enumerate() {
-                let maxima = pass.maxima(&mut scratch, pair, group);
-                for (p, maxima) in maxima.iter().enumerate() {
-                    let bin = 2 * pair + p;
-                    if bin >= all_bins || !any_reaches(maxima, cuts) {
-                        continue;
-                    }
-                    for lane in 0..GROUP {
-                        if maxima[lane] < cuts[lane] || cuts[lane] == f32::INFINITY {
-                            continue;
-                        }
-                        let q = group * GROUP + lane;
-                        let error = bound(pass.terms(bin), pass.coefficients(q));
-                        let values = pass.values(&scratch, bin, q);
-                        let mut risen = false;
-                        for (row, value) in (bin * LANES..pass.rows()).zip(values) {
-                            if value < cuts[lane] {
-                                continue;
-                            }
-                            let row = u32::try_from(row).expect("rows are counted in u32");
-                            risen |= lists[q].offer(Candidate { row, value, error });
-                        }
-                        if risen {
-                            cuts[lane] = lists[q].cut(slacks[q]);
+        pass.isa().run(
+            #[inline(always)]
+            || state.scan_block(pass, block, &mut scratch),
+        );
+    }
+    state.lists
+}
+
+/// What one thread knows of its queries.
+struct State {
+    lists: Vec<Shortlist>,
+    /// Largest error in the block of bins at hand.
+    slacks: Vec<f32>,
+    /// What an approximate score must reach there to matter, by groups.
+    cuts: Vec<[f32; LANES]>,
+    scores: Box<[Scores; 2]>,
+}
+
+impl State {
+    /// Looks at a block of bins for every query.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+    fn scan_block<P: Pass>(&mut self, pass: &P, pairs: Range<usize>, scratch: &mut P::Scratch) {
+        let all_bins = pass.rows().div_ceil(LANES);
+        self.loosen(pass, 2 * pairs.start..(2 * pairs.end).min(all_bins));
+        for pair in pairs {
+            pass.load(pair, scratch);
+            for both in 0..self.cuts.len() / 2 {
+                let maxima = pass.maxima(scratch, pair, both, &mut self.scores);
+                for (g, maxima) in maxima.iter().enumerate() {
+                    let group = 2 * both + g;
+                    for (p, maxima) in maxima.iter().enumerate() {
+                        let mut near = reached(maxima, &self.cuts[group]);
+                        while near != 0 && 2 * pair + p < all_bins {
+                            self.look(pass, (pair, p), group, near.trailing_zeros() as usize);
+                            near &= near - 1;
                         }
                     }
                 }
             }
         }
     }
-    lists
+
+    /// Sets slacks and cuts for a block of bins.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+    fn loosen<P: Pass>(&mut self, pass: &P, bins: Range<usize>) {
+        let worst = bins.fold([0.0; TERMS], |worst, bin| widest(worst, pass.terms(bin)));
+        for (q, list) in self.lists.iter().enumerate() {
+            self.slacks[q] = bound(&worst, pass.coefficients(q));
+            self.cuts[q / GROUP][q % GROUP] = list.cut(self.slacks[q]);
+        }
+    }
+
+    /// Offers the rows of a bin that reach the cut of one query.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+    fn look<P: Pass>(&mut self, pass: &P, (pair, p): (usize, usize), group: usize, lane: usize) {
+        let (bin, q) = (2 * pair + p, group * GROUP + lane);
+        let cut = &mut self.cuts[group][lane];
+        let values = &self.scores[group % 2].0[p][lane];
+        let rows = (pass.rows() - bin * LANES).min(LANES);
+        let mut near = reached(values, &[*cut; LANES]) & ((1 << rows) - 1);
+        let error = bound(pass.terms(bin), pass.coefficients(q));
+        let mut risen = false;
+        while near != 0 {
+            let i = near.trailing_zeros();
+            near &= near - 1;
+            let row = u32::try_from(bin * LANES).expect("rows are counted in u32") + i;
+            risen |= self.lists[q].offer(Candidate { row, value: values[i as usize], error });
+        }
+        if risen {
+            *cut = self.lists[q].cut(self.slacks[q]);
+        }
+    }
 }
 
-/// Whether any lane is at or above its cut, without a branch per lane.
-#[inline]
-fn any_reaches(maxima: &[f32; LANES], cuts: &[f32; LANES]) -> bool {
-    let mut any = 0;
+/// Which lanes are at or above their cut, as bits, without a branch per lane; what is not a number is.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
+fn reached(values: &[f32; LANES], cuts: &[f32; LANES]) -> u32 {
+    let mut near = 0;
     for lane in 0..LANES {
-        any |= u32::from(maxima[lane] >= cuts[lane]);
+        let above = values[lane] >= cuts[lane] || values[lane].is_nan();
+        near |= u32::from(above && cuts[lane] < f32::INFINITY) << lane;
     }
-    any != 0
+    near
 }

@@ -12,7 +12,7 @@
 use std::arch::x86_64::*;
 
 use super::amx::{self, Session, Sums};
-use super::tile::{self, FloatTile, GROUP, IntTile, LANES};
+use super::tile::{self, Aligned, FloatTile, GROUP, IntTile, LANES, Maxima, Scores};
 
 /// What this processor offers; only detection makes anything but the portable level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +84,8 @@ impl Isa {
         Session::start(self.has_tiles())
     }
 
-    /// Runs `work`, which the compiler may inline and vectorise for this level.
+    /// Runs `work`, which must be `#[inline(always)]`, and so must what it calls: the compiler would else share its code between the levels,
+    /// and that code belongs to none.
     #[inline]
     #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
     pub(crate) fn run<R>(self, work: impl FnOnce() -> R) -> R {
@@ -99,50 +100,67 @@ impl Isa {
         }
     }
 
-    /// Bin maxima of an integer tile; lanes from [`GROUP`] on are negative infinity.
+    /// Scores and bin maxima of two groups of queries with the same panels.
+    #[inline]
     #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn int_maxima(self, session: &mut Session, t: &IntTile<'_>) -> [[f32; LANES]; 2] {
+    pub(crate) fn int_maxima(
+        self,
+        session: &mut Session,
+        tiles: &[IntTile<'_>; 2],
+        scores: &mut [Scores; 2],
+    ) -> [Maxima; 2] {
+        let [t, u] = tiles;
+        let [s, r] = scores;
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Level::Amx if session.has_tiles() && !t.tail_blocks.is_empty() => {
-                let sums = session.multiply(t.tail_blocks, t.tail);
+                let sums = session.multiply([t.tail_blocks, u.tail_blocks], t.tail);
                 // SAFETY: Amx exists only after detection of Vnni's features.
-                unsafe { int_maxima_vnni(t, Some(sums)) }
+                unsafe { [int_maxima_vnni(t, Some((sums, 0)), s), int_maxima_vnni(u, Some((sums, 2)), r)] }
             }
             // SAFETY: these levels exist only after detection of their features.
             #[cfg(target_arch = "x86_64")]
-            Level::Vnni | Level::Amx => unsafe { int_maxima_vnni(t, None) },
-            _ => self.run(|| tile::int_maxima(t)),
+            Level::Vnni | Level::Amx => unsafe { [int_maxima_vnni(t, None, s), int_maxima_vnni(u, None, r)] },
+            _ => [(t, s), (u, r)].map(|(t, scores)| {
+                self.run(
+                    #[inline(always)]
+                    || tile::int_maxima(t, scores),
+                )
+            }),
         }
     }
 
-    /// The sixteen sums of one query and one panel, before scales.
+    /// Scores and bin maxima of an f32 tile.
+    #[inline]
     #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn int_row_sums(
-        self,
-        panel: (&[i16], &[u8]),
-        words: (&[i32], &[i32]),
-        shift: u32,
-    ) -> [i32; LANES] {
+    pub(crate) fn float_maxima(self, t: &FloatTile<'_>, scores: &mut Scores) -> Maxima {
         match self.0 {
             // SAFETY: these levels exist only after detection of their features.
             #[cfg(target_arch = "x86_64")]
-            Level::Vnni | Level::Amx => unsafe { int_row_sums_vnni(panel, words, shift) },
-            _ => self.run(|| tile::int_row_sums(panel, words, shift)),
+            Level::Avx512 | Level::Vnni | Level::Amx => unsafe { float_maxima_avx512(t, scores) },
+            _ if self.fuses() => self.run(
+                #[inline(always)]
+                || tile::float_maxima::<true>(t, scores),
+            ),
+            _ => tile::float_maxima::<false>(t, scores),
         }
     }
+}
 
-    /// Bin maxima of an f32 tile; lanes from [`GROUP`] on are negative infinity.
-    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn float_maxima(self, t: &FloatTile<'_>) -> [[f32; LANES]; 2] {
-        match self.0 {
-            // SAFETY: these levels exist only after detection of their features.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Vnni | Level::Amx => unsafe { float_maxima_avx512(t) },
-            _ if self.fuses() => self.run(|| tile::float_maxima::<true>(t)),
-            _ => tile::float_maxima::<false>(t),
+/// Asks for the cache lines of a row that will be read soon.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a hint to the processor, compiled into its caller")]
+pub(super) fn fetch(row: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(LANES) {
+        #[expect(unsafe_code, reason = "a hint through a pointer")]
+        // SAFETY: a prefetch reads nothing that the program could see, and the instruction is part of every x86-64.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
         }
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -231,10 +249,10 @@ fn lane_maxima(v: &[__m512; LANES]) -> __m512 {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<&Sums>) -> [[f32; LANES]; 2] {
+fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<(&Sums, usize)>, scores: &mut Scores) -> Maxima {
     let mut sums = [[_mm512_setzero_si512(); 2]; GROUP];
-    let heads = t.head[0].as_chunks::<32>().0.iter().zip(t.head[1].as_chunks::<32>().0);
-    for ((a, b), words) in heads.zip(t.head_words.as_chunks::<GROUP>().0) {
+    let heads = t.head[0].iter().zip(t.head[1]);
+    for ((Aligned(a), Aligned(b)), words) in heads.zip(t.head_words.as_chunks::<GROUP>().0) {
         let (a, b) = (load(a), load(b));
         for i in 0..GROUP {
             let q = _mm512_set1_epi32(words[i]);
@@ -249,17 +267,16 @@ fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<&Sums>) -> [[f32; LANES]; 2] {
         sums[i][1] = _mm512_add_epi32(_mm512_sra_epi32(sums[i][1], shift), offset);
     }
     let mut done = 0;
-    if let Some(tiles) = tiles {
-        done = t.tail_blocks.len() / GROUP / 4;
+    if let Some((tiles, first)) = tiles {
+        done = t.tail_blocks.len() / GROUP * amx::DEPTH / 4;
         for i in 0..GROUP {
             for p in 0..2 {
-                let sum = _mm512_add_epi32(load(&tiles[p][i]), load(&tiles[p + 2][i]));
-                sums[i][p] = _mm512_add_epi32(sums[i][p], sum);
+                sums[i][p] = _mm512_add_epi32(sums[i][p], load(&tiles.0[first + p][i]));
             }
         }
     }
-    let tails = t.tail[0].as_chunks::<64>().0.iter().zip(t.tail[1].as_chunks::<64>().0);
-    for ((a, b), words) in tails.zip(t.tail_words.as_chunks::<GROUP>().0).skip(done) {
+    let tails = t.tail[0].iter().zip(t.tail[1]);
+    for ((Aligned(a), Aligned(b)), words) in tails.zip(t.tail_words.as_chunks::<GROUP>().0).skip(done) {
         let (a, b) = (load(a), load(b));
         for i in 0..GROUP {
             let q = _mm512_set1_epi32(words[i]);
@@ -267,7 +284,7 @@ fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<&Sums>) -> [[f32; LANES]; 2] {
             sums[i][1] = _mm512_dpbusd_epi32(sums[i][1], b, q);
         }
     }
-    [int_panel_maxima::<0>(&sums, t), int_panel_maxima::<1>(&sums, t)]
+    [int_panel_maxima::<0>(&sums, t, scores), int_panel_maxima::<1>(&sums, t, scores)]
 }
 
 /// Scales, biases and the maximum for one panel. The panel is a constant: an index known only at run time would force
@@ -275,41 +292,28 @@ fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<&Sums>) -> [[f32; LANES]; 2] {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn int_panel_maxima<const P: usize>(sums: &[[__m512i; 2]; GROUP], t: &IntTile<'_>) -> [f32; LANES] {
+fn int_panel_maxima<const P: usize>(
+    sums: &[[__m512i; 2]; GROUP],
+    t: &IntTile<'_>,
+    scores: &mut Scores,
+) -> [f32; LANES] {
     let (scale, bias) = (load_floats(t.scale[P]), load_floats(t.bias[P]));
     let mut v = [_mm512_set1_ps(f32::NEG_INFINITY); LANES];
     for i in 0..GROUP {
         let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[i][P]), scale);
-        v[SEAT[i]] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(t.query_scale[i]), bias);
+        let score = _mm512_fmadd_ps(scaled, _mm512_set1_ps(t.query_scale[i]), bias);
+        scores.0[P][i] = store_floats(score);
+        v[SEAT[i]] = score;
     }
     store_floats(lane_maxima(&v))
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn int_row_sums_vnni(panel: (&[i16], &[u8]), words: (&[i32], &[i32]), shift: u32) -> [i32; LANES] {
-    let mut head = _mm512_setzero_si512();
-    for (a, &w) in panel.0.as_chunks::<32>().0.iter().zip(words.0) {
-        head = _mm512_dpwssd_epi32(head, load(a), _mm512_set1_epi32(w));
-    }
-    // Four chains hide the latency of the product.
-    let mut tail = [_mm512_setzero_si512(); 4];
-    for (a, w) in panel.1.chunks(4 * 64).zip(words.1.chunks(4)) {
-        for (sum, (a, &w)) in tail.iter_mut().zip(a.as_chunks::<64>().0.iter().zip(w)) {
-            *sum = _mm512_dpbusd_epi32(*sum, load(a), _mm512_set1_epi32(w));
-        }
-    }
-    let tail = _mm512_add_epi32(_mm512_add_epi32(tail[0], tail[1]), _mm512_add_epi32(tail[2], tail[3]));
-    let sum = _mm512_add_epi32(_mm512_sra_epi32(head, _mm_cvtsi32_si128(shift.cast_signed())), tail);
-    bytemuck::cast(store_floats(_mm512_castsi512_ps(sum)))
-}
-
-#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn float_maxima_avx512(t: &FloatTile<'_>) -> [[f32; LANES]; 2] {
+fn float_maxima_avx512(t: &FloatTile<'_>, scores: &mut Scores) -> Maxima {
     let mut sums = [[_mm512_setzero_ps(); 2]; GROUP];
-    let panels = t.panel[0].as_chunks::<LANES>().0.iter().zip(t.panel[1].as_chunks::<LANES>().0);
-    for ((a, b), words) in panels.zip(t.words.as_chunks::<GROUP>().0) {
+    let panels = t.panel[0].iter().zip(t.panel[1]);
+    for ((Aligned(a), Aligned(b)), words) in panels.zip(t.words.as_chunks::<GROUP>().0) {
         let (a, b) = (load_floats(a), load_floats(b));
         for i in 0..GROUP {
             let q = _mm512_set1_ps(words[i]);
@@ -317,18 +321,24 @@ fn float_maxima_avx512(t: &FloatTile<'_>) -> [[f32; LANES]; 2] {
             sums[i][1] = _mm512_fmadd_ps(b, q, sums[i][1]);
         }
     }
-    [float_panel_maxima::<0>(&sums, t), float_panel_maxima::<1>(&sums, t)]
+    [float_panel_maxima::<0>(&sums, t, scores), float_panel_maxima::<1>(&sums, t, scores)]
 }
 
 /// Biases and the maximum for one panel.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn float_panel_maxima<const P: usize>(sums: &[[__m512; 2]; GROUP], t: &FloatTile<'_>) -> [f32; LANES] {
+fn float_panel_maxima<const P: usize>(
+    sums: &[[__m512; 2]; GROUP],
+    t: &FloatTile<'_>,
+    scores: &mut Scores,
+) -> [f32; LANES] {
     let bias = load_floats(t.bias[P]);
     let mut v = [_mm512_set1_ps(f32::NEG_INFINITY); LANES];
     for i in 0..GROUP {
-        v[SEAT[i]] = _mm512_add_ps(sums[i][P], bias);
+        let score = _mm512_add_ps(sums[i][P], bias);
+        scores.0[P][i] = store_floats(score);
+        v[SEAT[i]] = score;
     }
     store_floats(lane_maxima(&v))
 }

@@ -9,61 +9,92 @@
 use aoi_testing::Seeded;
 
 use super::simd::Isa;
-use super::tile::{FloatTile, GROUP, IntTile, LANES};
+use super::tile::{Aligned, FloatTile, GROUP, IntTile, LANES, QueryLine, Scores};
 
 fn lanes(s: &mut Seeded) -> [f32; LANES] {
     std::array::from_fn(|_| s.unit() as f32 + 0.5)
 }
 
-/// Checks all levels on one shape with extreme codes among random ones.
-fn compare(head_words: usize, tail_words: usize, seed: u64) {
-    let mut s = Seeded::new(seed);
-    let byte = |s: &mut Seeded| [0, 1, 127, 128, 255, s.below(256)][s.below(6)] as u8;
-    let head: [Vec<i16>; 2] =
-        [0, 1].map(|_| (0..head_words * 2 * LANES).map(|_| s.below(8000) as i16 - 4000).collect());
-    let tail: [Vec<u8>; 2] = [0, 1].map(|_| (0..tail_words * 4 * LANES).map(|_| byte(&mut s)).collect());
-    let head_q: Vec<i32> = (0..head_words * GROUP)
-        .map(|_| bytemuck::cast([s.below(8000) as i16 - 4000, s.below(8000) as i16 - 4000]))
-        .collect();
-    let tail_q: Vec<i32> =
-        (0..tail_words * GROUP).map(|_| bytemuck::cast([(); 4].map(|()| byte(&mut s)))).collect();
-    // The same codes as the matrix unit takes them: whole blocks of 16 words, query by query.
-    let tail_blocks: Vec<i8> = tail_q
+/// A group of coded queries, in both orders.
+struct Queries {
+    head: Vec<i32>,
+    tail: Vec<i32>,
+    /// The codes of `tail` as the matrix unit takes them: whole blocks of 16 words, query by query.
+    blocks: Vec<QueryLine>,
+    offsets: [i32; LANES],
+}
+
+fn byte(s: &mut Seeded) -> u8 {
+    [0, 1, 127, 128, 255, s.below(256)][s.below(6)] as u8
+}
+
+fn head_code(s: &mut Seeded) -> i16 {
+    s.below(8000) as i16 - 4000
+}
+
+fn queries(head_words: usize, tail_words: usize, s: &mut Seeded) -> Queries {
+    let head = (0..head_words * GROUP).map(|_| bytemuck::cast([head_code(s), head_code(s)])).collect();
+    let tail: Vec<i32> = (0..tail_words * GROUP).map(|_| bytemuck::cast([(); 4].map(|()| byte(s)))).collect();
+    let block = |words: &[i32; 16 * GROUP], i: usize| -> QueryLine {
+        let words: [i32; 16] = std::array::from_fn(|w| words[w * GROUP + i]);
+        Aligned(bytemuck::cast(words))
+    };
+    let blocks = tail
         .as_chunks::<{ 16 * GROUP }>()
         .0
         .iter()
-        .flat_map(|block| {
-            (0..GROUP).flat_map(move |i| {
-                (0..16).flat_map(move |w| bytemuck::cast::<_, [i8; 4]>(block[w * GROUP + i]))
-            })
-        })
+        .flat_map(|words| (0..GROUP).map(move |i| block(words, i)))
         .collect();
-    let offsets = std::array::from_fn(|_| s.below(1000) as i32 - 500);
+    Queries { head, tail, blocks, offsets: std::array::from_fn(|_| s.below(1000) as i32 - 500) }
+}
+
+/// Checks all levels on one shape with extreme codes among random ones.
+fn compare(head_words: usize, tail_words: usize, seed: u64) {
+    let mut s = Seeded::new(seed);
+    let head: [Vec<_>; 2] = [(); 2]
+        .map(|()| (0..head_words).map(|_| Aligned([(); 2 * LANES].map(|()| head_code(&mut s)))).collect());
+    let tail: [Vec<_>; 2] =
+        [(); 2].map(|()| (0..tail_words).map(|_| Aligned([(); 4 * LANES].map(|()| byte(&mut s)))).collect());
+    let both = [(); 2].map(|()| queries(head_words, tail_words, &mut s));
     // Powers of two: products by them are exact, so fused and separate forms agree to the last bit.
     let (scale, bias) = ([[0.5; LANES], [0.25; LANES]], [[64.0; LANES], [0.0; LANES]]);
     let query_scale = [2.0; LANES];
-    let tile = IntTile {
+    let tiles = [0, 1].map(|g: usize| IntTile {
         head: [&head[0], &head[1]],
         tail: [&tail[0], &tail[1]],
-        head_words: &head_q,
-        tail_words: &tail_q,
-        tail_blocks: &tail_blocks,
-        offsets: &offsets,
+        head_words: &both[g].head,
+        tail_words: &both[g].tail,
+        tail_blocks: &both[g].blocks,
+        offsets: &both[g].offsets,
         shift: 6,
         scale: [&scale[0], &scale[1]],
         bias: [&bias[0], &bias[1]],
         query_scale: &query_scale,
+    });
+    let compute = |isa: Isa| {
+        let mut scores = [Scores::EMPTY; 2];
+        let maxima = isa.int_maxima(&mut isa.session(), &tiles, &mut scores);
+        (maxima, scores)
     };
-    let one = |all: &[i32]| -> Vec<i32> { all.as_chunks::<GROUP>().0.iter().map(|w| w[3]).collect() };
-    let words = (one(&head_q), one(&tail_q));
-    let expected = Isa::PORTABLE.int_maxima(&mut Isa::PORTABLE.session(), &tile);
-    let sums = Isa::PORTABLE.int_row_sums((&head[0], &tail[0]), (&words.0, &words.1), 6);
-    let best = *sums.iter().max().unwrap() + offsets[3];
-    assert_eq!(expected[0][3], best as f32 + 64.0, "the maximum of the row sums");
+    let expected = compute(Isa::PORTABLE);
+    // One query of each group and one row by hand.
+    let (q, row) = (3, 11);
+    for (g, group) in both.iter().enumerate() {
+        let head_codes = |w: usize| bytemuck::cast::<_, [i16; 2]>(group.head[w * GROUP + q]);
+        let tail_codes = |w: usize| bytemuck::cast::<_, [i8; 4]>(group.tail[w * GROUP + q]);
+        let head_sum: i32 = (0..2 * head_words)
+            .map(|i| i32::from(head[1][i / 2].0[2 * row + i % 2]) * i32::from(head_codes(i / 2)[i % 2]))
+            .sum();
+        let tail_sum: i32 = (0..4 * tail_words)
+            .map(|i| i32::from(tail[1][i / 4].0[4 * row + i % 4]) * i32::from(tail_codes(i / 4)[i % 4]))
+            .sum();
+        let score = ((head_sum >> 6) + tail_sum + group.offsets[q]) as f32 * 0.25 * 2.0;
+        assert_eq!(expected.1[g].0[1][q][row], score, "one score of group {g} by hand");
+        let best = expected.1[g].0[0][q].into_iter().fold(f32::NEG_INFINITY, f32::max);
+        assert_eq!(expected.0[g][0][q], best, "the maximum of the scores of group {g}");
+    }
     for isa in Isa::available() {
-        let found = isa.int_maxima(&mut isa.session(), &tile);
-        assert_eq!(found, expected, "{isa:?}, {head_words} + {tail_words} words");
-        assert_eq!(isa.int_row_sums((&head[0], &tail[0]), (&words.0, &words.1), 6), sums, "{isa:?}");
+        assert_eq!(compute(isa), expected, "{isa:?}, {head_words} + {tail_words} words");
     }
 }
 
@@ -80,21 +111,28 @@ fn integer_tiles_are_equal_at_every_level() {
 #[test]
 fn float_tiles_are_equal_at_every_level_on_lattice_data() {
     for d in [1, 2, 7, 64] {
-        let panel = [1, 2].map(|seed| aoi_testing::lattice_f32(d * LANES, seed));
+        let panel = [1, 2].map(|seed| {
+            let numbers = aoi_testing::lattice_f32(d * LANES, seed);
+            numbers.as_chunks::<LANES>().0.iter().map(|&line| Aligned(line)).collect::<Vec<_>>()
+        });
         let words = aoi_testing::lattice_f32(d * GROUP, 3);
         let mut s = Seeded::new(4);
         let bias = [lanes(&mut s), [f32::NEG_INFINITY; LANES]];
         let tile = FloatTile { panel: [&panel[0], &panel[1]], words: &words, bias: [&bias[0], &bias[1]] };
-        let expected = Isa::PORTABLE.float_maxima(&tile);
-        let by_hand = (0..LANES)
-            .map(|lane| {
-                (0..d).map(|j| panel[0][j * LANES + lane] * words[j * GROUP + 5]).sum::<f32>() + bias[0][lane]
-            })
-            .fold(f32::NEG_INFINITY, f32::max);
-        assert_eq!(expected[0][5], by_hand);
-        assert!(expected[1].iter().all(|&m| m == f32::NEG_INFINITY));
+        let compute = |isa: Isa| {
+            let mut scores = Scores::EMPTY;
+            let maxima = isa.float_maxima(&tile, &mut scores);
+            (maxima, scores)
+        };
+        let expected = compute(Isa::PORTABLE);
+        let by_hand: [f32; LANES] = std::array::from_fn(|lane| {
+            (0..d).map(|j| panel[0][j].0[lane] * words[j * GROUP + 5]).sum::<f32>() + bias[0][lane]
+        });
+        assert_eq!(expected.1.0[0][5], by_hand);
+        assert_eq!(expected.0[0][5], by_hand.into_iter().fold(f32::NEG_INFINITY, f32::max));
+        assert!(expected.0[1].iter().all(|&m| m == f32::NEG_INFINITY));
         for isa in Isa::available() {
-            assert_eq!(isa.float_maxima(&tile), expected, "{isa:?}, d {d}");
+            assert_eq!(compute(isa), expected, "{isa:?}, d {d}");
         }
     }
 }

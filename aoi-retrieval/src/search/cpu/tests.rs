@@ -75,12 +75,15 @@ fn certificates_do_not_depend_on_the_number_of_threads() {
         &CpuOptions { copy: CompactCopy::Always, ..CpuOptions::default() },
     )
     .unwrap();
-    let find =
-        |threads| search.search(bank.slice(ndarray::s![..50, ..]), &SearchOptions { k: 9, threads }).unwrap();
-    let one = find(1);
-    assert_eq!(one.certificates.len(), 50);
-    for threads in [2, 3, 7] {
-        assert_eq!(find(threads), one);
+    // Few queries share the bank between threads, many are shared out themselves, in more than one batch.
+    for count in [50, 1300] {
+        let queries = bank.slice(ndarray::s![..count, ..]);
+        let find = |threads| search.search(queries, &SearchOptions { k: 9, threads }).unwrap();
+        let one = find(1);
+        assert_eq!(one.certificates.len(), count);
+        for threads in [2, 3, 7] {
+            assert_eq!(find(threads), one, "{count} queries, {threads} threads");
+        }
     }
 }
 
