@@ -1,5 +1,7 @@
 //! A file without quotes takes a shorter way through the reader than the same file with a quoted field in each row; both must say the same.
 
+#![cfg(feature = "io")]
+
 mod support;
 
 use std::path::PathBuf;
