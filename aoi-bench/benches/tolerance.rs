@@ -11,7 +11,7 @@ use aoi_bench::trial::sizes;
 use aoi_tolerance::io::{ReadOptions, Records, read_records};
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;
-use aoi_tolerance::simulate::simulate;
+use aoi_tolerance::simulate::{WhatIf, simulate};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// A records file in a folder that goes when it is dropped.
@@ -113,8 +113,11 @@ fn simulated(criterion: &mut Criterion) {
         let options = Options::default();
         let mut seen = 0;
         simulate(&evidence, &percentiles, &options, |what_if| {
-            let percentile = what_if.percentile;
-            assert_eq!(what_if.proposals, optimise(&evidence, &Options { percentile, ..options.clone() })?);
+            let percentile = what_if.percentile();
+            assert_eq!(
+                what_if.proposals()?,
+                optimise(&evidence, &Options { percentile, ..options.clone() })?
+            );
             seen += 1;
             Ok(())
         })
@@ -123,11 +126,11 @@ fn simulated(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(values as u64));
         group.bench_function(BenchmarkId::new("cpu", values), |b| {
             b.iter(|| {
-                let keep = |what_if: &aoi_tolerance::simulate::WhatIf| {
-                    black_box(what_if);
+                let sum = |what_if: &WhatIf<'_>| {
+                    black_box(what_if.totals());
                     Ok(())
                 };
-                simulate(black_box(&evidence), &percentiles, &options, keep).expect("limits");
+                simulate(black_box(&evidence), &percentiles, &options, sum).expect("limits");
             });
         });
     }

@@ -7,7 +7,7 @@ use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;
 use aoi_tolerance::percentile::sort_sample;
 use aoi_tolerance::proposal::Proposal;
-use aoi_tolerance::simulate::simulate;
+use aoi_tolerance::simulate::{Totals, simulate};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -20,7 +20,7 @@ pub struct Seconds {
     pub group: f64,
     /// Evidence to proposals.
     pub optimise: f64,
-    /// Evidence to the proposals at percentiles 0, 1, .. 100.
+    /// Evidence to every limit, what it flags, and their sums, at percentiles 0, 1, .. 100; and the proposals at one of them.
     pub simulate_101: f64,
     /// A copy of every limit's false calls put in order: the part of the sweep that finding one percentile, by selection, goes without.
     pub order: f64,
@@ -35,7 +35,8 @@ pub struct Round {
     pub proposals: Vec<Proposal>,
 }
 
-/// Groups, optimises and simulates once; the sweep must repeat the optimisation where it passes the same percentile.
+/// Groups, optimises and simulates once; the sweep must repeat the optimisation where it passes the same percentile, and its sums at every
+/// twenty-fifth.
 ///
 /// # Errors
 /// When the limits cannot be computed, or the sweep and the optimisation differ.
@@ -49,11 +50,12 @@ pub fn round(columns: &Flagged, options: &Options) -> Result<Round, Error> {
     let optimised = start.elapsed().as_secs_f64();
 
     let percentiles: Vec<f64> = (0..=100).map(f64::from).collect();
-    let mut same = None;
+    let (mut same, mut totals) = (None, Vec::new());
     let start = Instant::now();
     simulate(&evidence, &percentiles, options, |what_if| {
-        if what_if.percentile == options.percentile {
-            same = Some(what_if.proposals.clone());
+        totals.push(what_if.totals());
+        if what_if.percentile() == options.percentile {
+            same = Some(what_if.proposals()?);
         }
         Ok(())
     })?;
@@ -64,6 +66,16 @@ pub fn round(columns: &Flagged, options: &Options) -> Result<Round, Error> {
             expected: "the proposals of the optimisation".to_owned(),
             got: "others".to_owned(),
         });
+    }
+    for (&percentile, &found) in percentiles.iter().zip(&totals).step_by(25) {
+        let there = Totals::of(&optimise(&evidence, &Options { percentile, ..options.clone() })?);
+        if found != there {
+            return Err(Error::Answer {
+                what: format!("the sums of the sweep at {percentile}"),
+                expected: format!("{there:?}"),
+                got: format!("{found:?}"),
+            });
+        }
     }
     let start = Instant::now();
     order(&evidence, options.threads)?;

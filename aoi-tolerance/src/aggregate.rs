@@ -5,7 +5,7 @@
 //! they decide a question, the answer is that of the whole list, bit for bit; where they do not, the limit stays
 //! ([`Reason::NotInAggregates`]).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod partial;
 
 use crate::candidate::Candidate;
 use crate::error::Error;
@@ -15,7 +15,8 @@ use crate::optimise::propose_all;
 use crate::options::Options;
 use crate::proposal::{Proposal, Reason};
 use crate::resolution::{Resolution, ResolutionRule};
-use crate::sample::Ascending;
+
+use partial::Partial;
 
 /// One value of an ascending list of which only the count and a few values are known, in the frame of a lower limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,54 +143,6 @@ impl Aggregate {
     }
 }
 
-/// A list known in part, which remembers whether it was asked for more than is known.
-#[derive(Debug)]
-struct Partial {
-    count: u64,
-    known: Vec<Known>,
-    unanswered: AtomicBool,
-}
-
-impl Partial {
-    fn new(count: u64, known: Vec<Known>) -> Self {
-        Self { count, known, unanswered: AtomicBool::new(false) }
-    }
-
-    fn unanswered<T>(&self, instead: T) -> T {
-        self.unanswered.store(true, Ordering::Relaxed);
-        instead
-    }
-
-    fn was_asked_too_much(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed)
-    }
-}
-
-impl Ascending for Partial {
-    fn count(&self) -> usize {
-        usize::try_from(self.count).unwrap_or(usize::MAX)
-    }
-
-    fn at(&self, index: usize) -> f64 {
-        let index = index as u64;
-        let place = self.known.iter().find(|k| (k.before..k.through).contains(&index));
-        // The caller keeps the limit whatever is made of the zero.
-        place.map_or_else(|| self.unanswered(0.0), |k| k.value)
-    }
-
-    fn flagged_by(&self, limit: f64, boundary: Boundary) -> u64 {
-        let flagged = self.known.iter().rev().find(|k| boundary.flags_below(k.value, limit));
-        let passes = self.known.iter().find(|k| !boundary.flags_below(k.value, limit));
-        if let Some(equal) = self.known.iter().find(|k| k.value == limit) {
-            return if boundary == Boundary::Passes { equal.before } else { equal.through };
-        }
-        let least = flagged.map_or(0, |k| k.through);
-        let most = passes.map_or(self.count, |k| k.before);
-        // A value between two known ones may lie on either side of the limit.
-        if least == most { least } else { self.unanswered(least) }
-    }
-}
-
 /// Proposes a limit from each aggregate, in the same order; where it moves, it is what [`optimise`](crate::optimise::optimise) proposes from the
 /// values.
 ///
@@ -222,7 +175,8 @@ pub fn optimise_aggregates(aggregates: &[Aggregate], options: &Options) -> Resul
     let mut candidates = Vec::with_capacity(aggregates.len());
     for aggregate in aggregates {
         let mut candidate = prepare(aggregate, options)?;
-        candidate.movement(options.percentile, options)?;
+        let movement = candidate.movement(options.percentile, options)?;
+        candidate.nearest_defect(&movement);
         let ordered = &candidate.ordered;
         if ordered.false_calls.was_asked_too_much() || ordered.defects.was_asked_too_much() {
             candidate.keep(Reason::NotInAggregates);

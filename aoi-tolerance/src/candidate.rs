@@ -3,13 +3,15 @@
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::evidence::{Evidence, Facts, Ordered};
-use crate::limit::{Boundary, Side};
-use crate::movement::{Cause, Movement, Reach, Terms};
+use crate::limit::Side;
+use crate::movement::{Cause, Movement, Terms};
 use crate::options::{Options, Policy};
 use crate::pool::PoolGuard;
 use crate::proposal::{Decision, Proposal, Reason};
 use crate::resolution::{Resolution, ResolutionRule};
 use crate::sample::{Ascending, Sample};
+
+mod settlement;
 
 /// One limit with everything that does not depend on the percentile worked out.
 #[derive(Debug, Clone)]
@@ -23,8 +25,8 @@ pub(crate) struct Candidate<S> {
     /// Reason to stay at T0 whatever the percentile.
     stays: Option<(Decision, Reason)>,
     defects_unflagged: u64,
-    /// What T0 flags of the confirmed defects.
-    before: Reach,
+    /// Confirmed defects that T0 flags.
+    defects_before: u64,
     /// The certificate of the guard at [`Options::delta`].
     certificate: Certificate,
     pub(crate) pool: Option<PoolGuard>,
@@ -75,7 +77,7 @@ impl<S: Ascending> Candidate<S> {
             (Some(p), Some(g)) if p == g && ordered.last_defect().is_none_or(|d| d < p) => Cause::Provisional,
             _ => Cause::Defect,
         };
-        let before = reach(&ordered, ordered.baseline, boundary);
+        let defects_before = ordered.defects.flagged_by(ordered.baseline, boundary);
         let stays = reason_to_stay(facts, &ordered, resolved, options);
         Ok(Self {
             side: facts.side,
@@ -91,7 +93,7 @@ impl<S: Ascending> Candidate<S> {
             held_by,
             stays,
             defects_unflagged: facts.defects_unflagged,
-            before,
+            defects_before,
             pool: None,
         })
     }
@@ -103,28 +105,27 @@ impl<S: Ascending> Candidate<S> {
 
     /// Steps 2 to 5: the percentile, the guard, the machine's grid.
     pub(crate) fn movement(&self, percent: f64, options: &Options) -> Result<Movement, Error> {
-        self.movement_among(&self.ordered.false_calls, None, percent, options)
+        if let Some(cause) = self.standing(options) {
+            return Ok(self.stay(cause));
+        }
+        let percentile = self.ordered.false_calls.percentile(percent, options.percentile_kind)?;
+        let (limit, cause) = self.aim(percentile, options);
+        Ok(self.moved_to(limit, cause, options))
     }
 
-    /// The same by the false calls in another form, and where `last`, the movement at another percentile, is known: a limit that stays
-    /// where it is need not be counted again.
-    pub(crate) fn movement_among(
-        &self,
-        false_calls: &impl Ascending,
-        last: Option<&Movement>,
-        percent: f64,
-        options: &Options,
-    ) -> Result<Movement, Error> {
-        let keep = |cause| Ok(self.stay(cause));
+    /// What keeps T0 whatever the percentile.
+    pub(crate) fn standing(&self, options: &Options) -> Option<Cause> {
         if self.stays.is_some() {
-            return keep(Cause::Always);
+            return Some(Cause::Always);
         }
-        if self.usable_defects() < options.needed_defects() {
-            return keep(Cause::FewDefects);
-        }
-        let percentile = false_calls.percentile(percent, options.percentile_kind)?;
+        (self.usable_defects() < options.needed_defects()).then_some(Cause::FewDefects)
+    }
+
+    /// Where the percentile of the false calls, the guard and the machine's grid put a limit that nothing keeps, and which of them does.
+    pub(crate) fn aim(&self, percentile: f64, options: &Options) -> (f64, Cause) {
+        let baseline = self.ordered.baseline;
         if !percentile.is_finite() {
-            return keep(Cause::PercentileNotFinite);
+            return (baseline, Cause::PercentileNotFinite);
         }
         // The margin is part of the guard under `guarded` and `certified`; `paper` adds it only where the percentile alone loses a defect.
         let guard = match options.policy {
@@ -135,20 +136,14 @@ impl<S: Ascending> Candidate<S> {
             Some(guard) if guard > percentile => (guard, self.held_by),
             _ => (percentile, Cause::Percentile),
         };
-        if limit >= self.ordered.baseline {
-            return keep(Cause::GuardBeyondLimit);
+        if limit >= baseline {
+            return (baseline, Cause::GuardBeyondLimit);
         }
         let limit = self.on_grid(limit);
-        if limit >= self.ordered.baseline {
-            return keep(Cause::ResolutionTooCoarse);
+        if limit >= baseline {
+            return (baseline, Cause::ResolutionTooCoarse);
         }
-        if let Some(last) = last.filter(|last| last.limit.map(f64::to_bits) == Some(limit.to_bits())) {
-            return Ok(Movement { cause, ..*last });
-        }
-        let rank = rank_near(percent, false_calls.count());
-        let false_calls_after = false_calls.flagged_near(limit, options.boundary, rank);
-        let reach = reach(&self.ordered, limit, options.boundary);
-        Ok(Movement { limit: Some(limit), false_calls_after, reach, cause })
+        (limit, cause)
     }
 
     /// Confirmed defects of this limit, or of its group where that has more.
@@ -201,48 +196,48 @@ impl<S: Ascending> Candidate<S> {
                 } else {
                     Cause::Defect
                 };
-                self.moved(limit, cause, options.boundary)
+                self.moved_to(limit, cause, options)
             }
         };
         let certificate =
             Certificate::unmoved(self.ordered.defects.count() as u64, options.misses, options.delta);
-        Ok(self.proposal(movement, certificate, options))
+        let terms = Terms { delta: options.delta, needed: None };
+        Ok(self.proposal(movement, certificate, terms, options))
     }
 
     /// T0 stays; it flags every false call that is evidence on it.
-    fn stay(&self, cause: Cause) -> Movement {
-        let false_calls_after = self.ordered.false_calls.count() as u64;
-        Movement { limit: None, false_calls_after, reach: self.before, cause }
-    }
-
-    /// The limit moves to `limit`.
-    fn moved(&self, limit: f64, cause: Cause, boundary: Boundary) -> Movement {
-        let false_calls_after = self.ordered.false_calls.flagged_by(limit, boundary);
+    pub(crate) fn stay(&self, cause: Cause) -> Movement {
         Movement {
-            limit: Some(limit),
-            false_calls_after,
-            reach: reach(&self.ordered, limit, boundary),
+            limit: self.ordered.baseline,
+            false_calls_after: self.ordered.false_calls.count() as u64,
+            defects_after: self.defects_before,
             cause,
         }
     }
 
-    /// What became of a limit for this cause, and the cause in full.
-    fn told(&self, cause: Cause, options: &Options) -> (Decision, Reason) {
-        let kept = |reason| (Decision::Kept, reason);
-        match cause {
-            // There is one wherever this cause was given.
-            Cause::Always => self.stays.clone().unwrap_or(kept(Reason::GuardBeyondLimit)),
-            Cause::FewDefects => {
-                kept(Reason::FewDefects { have: self.usable_defects(), need: options.needed_defects() })
-            }
-            Cause::PercentileNotFinite => kept(Reason::PercentileNotFinite),
-            Cause::GuardBeyondLimit => kept(Reason::GuardBeyondLimit),
-            Cause::ResolutionTooCoarse => kept(Reason::ResolutionTooCoarse),
-            Cause::Uncertified(missing) => kept(Reason::Uncertified { missing }),
-            Cause::Percentile => (Decision::Relaxed, Reason::PercentileStands),
-            Cause::Defect => (Decision::Guarded, Reason::DefectHolds),
-            Cause::Provisional => (Decision::Guarded, Reason::ProvisionalHolds),
+    /// The limit goes where [`Candidate::aim`] put it; `flagged` counts the false calls that a limit flags.
+    pub(crate) fn moved(
+        &self,
+        limit: f64,
+        cause: Cause,
+        flagged: impl FnOnce(f64) -> u64,
+        options: &Options,
+    ) -> Movement {
+        if !cause.moves() {
+            return self.stay(cause);
         }
+        let defects_after = self.ordered.defects.flagged_by(limit, options.boundary);
+        Movement { limit, false_calls_after: flagged(limit), defects_after, cause }
+    }
+
+    /// The same, the false calls counted here.
+    fn moved_to(&self, limit: f64, cause: Cause, options: &Options) -> Movement {
+        self.moved(
+            limit,
+            cause,
+            |limit| self.ordered.false_calls.flagged_by(limit, options.boundary),
+            options,
+        )
     }
 
     /// Whether the value that the guard protects would pass a limit at `limit`.
@@ -250,97 +245,6 @@ impl<S: Ascending> Candidate<S> {
         let misses = usize::try_from(options.misses).unwrap_or(usize::MAX - 1);
         self.ordered.guarded_value(misses).is_some_and(|d| !options.boundary.flags_below(d, limit))
     }
-
-    /// Attaches the certificate, asks it where the policy does, and turns the movement into a proposal.
-    pub(crate) fn settle(
-        &self,
-        mut movement: Movement,
-        terms: Terms,
-        options: &Options,
-    ) -> Result<Proposal, Error> {
-        let Terms { delta, needed } = terms;
-        let defects = self.ordered.defects.count() as u64;
-        let mut certificate = if delta == options.delta {
-            self.certificate.clone()
-        } else {
-            Certificate::of_guard(defects, options.misses, delta)?
-        };
-        if let (Some(needed), Some(limit)) = (needed.filter(|n| defects < *n), movement.limit) {
-            let pooled = self.pool.as_ref().map_or(0, |p| p.defects);
-            if let Some(pool) = self.pool.as_ref().filter(|_| pooled >= needed) {
-                (movement, certificate) = self.pooled(pool, limit, movement, delta, options)?;
-            } else {
-                let missing = needed - defects.max(pooled);
-                movement = self.stay(Cause::Uncertified(missing));
-            }
-        }
-        if movement.limit.is_none() {
-            certificate = Certificate::unmoved(defects, options.misses, delta);
-        }
-        Ok(self.proposal(movement, certificate, options))
-    }
-
-    /// The movement and certificate that a pooled group allows: its guard joins the limit's own.
-    fn pooled(
-        &self,
-        pool: &PoolGuard,
-        limit: f64,
-        movement: Movement,
-        delta: f64,
-        options: &Options,
-    ) -> Result<(Movement, Certificate), Error> {
-        let mut certificate = Certificate::of_guard(pool.defects, options.misses, delta)?;
-        certificate.pooled = Some(pool.group.clone());
-        let guard = self.on_grid(pool.limit);
-        let movement = if guard >= self.ordered.baseline {
-            self.stay(Cause::GuardBeyondLimit)
-        } else if guard > limit {
-            self.moved(guard, Cause::Defect, options.boundary)
-        } else {
-            movement
-        };
-        Ok((movement, certificate))
-    }
-
-    fn proposal(&self, movement: Movement, certificate: Certificate, options: &Options) -> Proposal {
-        let Ordered { baseline, false_calls, defects, escape, .. } = &self.ordered;
-        let limit = movement.limit.unwrap_or(*baseline);
-        let (decision, reason) = self.told(movement.cause, options);
-        let boundary = options.boundary;
-        let suggested = escape.map(|e| self.on_grid(boundary.least_flagging(e).max(e + self.margin)));
-        // Adding zero turns the -0.0 that a mirror may leave into 0.0.
-        let unmirror = |limit: f64| self.side.mirror(limit) + 0.0;
-        Proposal {
-            side: self.side,
-            old_limit: unmirror(*baseline),
-            new_limit: unmirror(limit),
-            decision,
-            reason,
-            false_calls_before: false_calls.count() as u64,
-            false_calls_after: movement.false_calls_after,
-            defects_before: defects.count() as u64,
-            defects_after: movement.reach.defects,
-            nearest_defect: movement.reach.nearest,
-            margin: self.margin,
-            certificate,
-            suggested_limit: suggested.map(unmirror),
-            defects_unflagged: self.defects_unflagged,
-            resolution: self.resolution.map(Resolution::step),
-        }
-    }
-}
-
-/// What a limit at `limit` flags of the confirmed defects.
-fn reach<S: Ascending>(ordered: &Ordered<S>, limit: f64, boundary: Boundary) -> Reach {
-    let defects = ordered.defects.flagged_by(limit, boundary);
-    let last = usize::try_from(defects).ok().and_then(|n| n.checked_sub(1));
-    Reach { defects, nearest: last.map(|i| limit - ordered.defects.at(i)) }
-}
-
-/// About the rank of a percentile.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0 to the count; a hint")]
-fn rank_near(percent: f64, count: usize) -> usize {
-    (percent / 100.0 * count as f64) as usize
 }
 
 /// What keeps a limit at T0 whatever the percentile; records that must be cleared come first, then escapes, then missing evidence.

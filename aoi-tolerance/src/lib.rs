@@ -59,6 +59,7 @@ pub mod record;
 pub mod report;
 pub mod resolution;
 mod sample;
+mod scale;
 pub mod simulate;
 #[cfg(feature = "store")]
 pub mod store;

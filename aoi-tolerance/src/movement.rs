@@ -6,24 +6,24 @@ use crate::options::{Options, Policy};
 
 /// Where a percentile and the guard put a limit, in the mirrored frame.
 ///
-/// A sweep holds one for each limit and percentile. Counts are taken here, where the values have just been read, and the cause is spelled
-/// out when a proposal is made of it.
+/// A sweep holds one for each limit and percentile, so it is small. Counts are taken here, where the values have just been read; the rest is
+/// worked out when a proposal is made of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Movement {
-    /// The new limit; none = T0 stays.
-    pub(crate) limit: Option<f64>,
+    /// The new limit; T0 where it stays.
+    pub(crate) limit: f64,
     /// False calls that it flags.
     pub(crate) false_calls_after: u64,
-    pub(crate) reach: Reach,
+    /// Confirmed defects that it flags.
+    pub(crate) defects_after: u64,
     pub(crate) cause: Cause,
 }
 
-/// What a limit flags of the confirmed defects.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reach {
-    pub(crate) defects: u64,
-    /// Distance to the nearest of them.
-    pub(crate) nearest: Option<f64>,
+impl Movement {
+    /// Whether the limit leaves T0.
+    pub(crate) fn moves(&self) -> bool {
+        self.cause.moves()
+    }
 }
 
 /// Why a limit moved no further than it did; [`crate::candidate::Candidate`] says it in full.
@@ -35,11 +35,18 @@ pub(crate) enum Cause {
     PercentileNotFinite,
     GuardBeyondLimit,
     ResolutionTooCoarse,
-    /// So many defects are missing for a certificate.
-    Uncertified(u64),
+    /// Defects are missing for the certificate asked for.
+    Uncertified,
     Percentile,
     Defect,
     Provisional,
+}
+
+impl Cause {
+    /// Whether it sets the limit elsewhere than T0.
+    pub(crate) fn moves(self) -> bool {
+        matches!(self, Self::Percentile | Self::Defect | Self::Provisional)
+    }
 }
 
 /// What the limits that move together decide for each of them.
@@ -51,16 +58,9 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    pub(crate) fn of<'m>(
-        movements: impl IntoIterator<Item = &'m Movement>,
-        options: &Options,
-    ) -> Result<Self, Error> {
-        let delta = if options.simultaneous {
-            let moved = movements.into_iter().filter(|m| m.limit.is_some()).count().max(1);
-            options.delta / moved as f64
-        } else {
-            options.delta
-        };
+    /// For so many limits that move.
+    pub(crate) fn of(moved: usize, options: &Options) -> Result<Self, Error> {
+        let delta = if options.simultaneous { options.delta / moved.max(1) as f64 } else { options.delta };
         let needed = match options.policy {
             Policy::Certified { alpha } => {
                 Some(binomial::needed_defects(options.misses, Claim { alpha, delta })?)

@@ -81,7 +81,7 @@ pub(crate) fn propose_all<S: Ascending + Sync>(
         map_in_order(candidates, options.threads, |c| c.movement(percent, options))
             .into_iter()
             .collect::<Result<_, _>>()?;
-    let terms = Terms::of(&movements, options)?;
+    let terms = Terms::of(movements.iter().filter(|m| m.moves()).count(), options)?;
     let pairs: Vec<_> = candidates.iter().zip(movements).collect();
     map_in_order(&pairs, options.threads, |(c, m)| c.settle(*m, terms, options)).into_iter().collect()
 }

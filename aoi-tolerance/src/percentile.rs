@@ -156,7 +156,7 @@ impl HyndmanFan {
             Self::MedianUnbiased => plotted(1.0 / 3.0, 1.0 / 3.0),
             Self::NormalUnbiased => plotted(3.0 / 8.0, 3.0 / 8.0),
         };
-        let floor = index.floor();
+        let floor = floor(index);
         let fraction = index - floor;
         let whole = fraction == 0.0;
         let (below, above, weight) = match self {
@@ -167,8 +167,8 @@ impl HyndmanFan {
             Self::AveragedInvertedCdf => (floor, floor + 1.0, if whole { 0.5 } else { 1.0 }),
             _ => (floor, floor + 1.0, fraction),
         };
-        // Beyond either end both neighbours are the end itself: a negative index saturates to 0.
-        let within = |index: f64| saturating_index(index).min(count - 1);
+        // Beyond either end both neighbours are the end itself.
+        let within = |index: f64| usize::try_from(whole_number(index)).unwrap_or(0).min(count - 1);
         Ok(Place { below: within(below), above: within(above), weight })
     }
 }
@@ -293,11 +293,18 @@ pub fn sort_sample(sample: &mut [f64]) -> Result<(), PercentileError> {
     Ok(())
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "whole, at most the count; `as` saturates"
-)]
-fn saturating_index(index: f64) -> usize {
-    index as usize
+/// [`f64::floor`] without a call where the processor has no instruction for it; one is asked for each limit at each percentile of a sweep.
+fn floor(index: f64) -> f64 {
+    // From here on every double is whole.
+    const WHOLE: f64 = 4_503_599_627_370_496.0;
+    if index.abs() >= WHOLE {
+        return index;
+    }
+    let towards_zero = whole_number(index) as f64;
+    if towards_zero > index { towards_zero - 1.0 } else { towards_zero }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "towards zero, and no sample has 2^63 values")]
+fn whole_number(index: f64) -> i64 {
+    index as i64
 }

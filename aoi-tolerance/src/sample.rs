@@ -1,7 +1,7 @@
 //! The values of one limit, put in order as far as the question needs.
 //!
-//! One percentile takes two neighbouring order statistics, which selection finds in linear time; a sweep over many takes a sort. Both
-//! order by [`f64::total_cmp`], so that the two ways give the same bits, signed zeros included.
+//! One percentile takes two neighbouring order statistics, which selection finds in linear time; many questions take a sort (a sweep's, which
+//! are asked limit by limit, [`crate::bins`]). All order by [`f64::total_cmp`], so that all ways give the same bits, signed zeros included.
 
 use crate::limit::{Boundary, Side};
 use crate::order::{self, rank_of, value_of};
@@ -17,11 +17,6 @@ pub(crate) trait Ascending {
 
     /// How many of the values a lower limit flags.
     fn flagged_by(&self, limit: f64, boundary: Boundary) -> u64;
-
-    /// The same for a limit that lies near the value of rank `rank`.
-    fn flagged_near(&self, limit: f64, boundary: Boundary, _rank: usize) -> u64 {
-        self.flagged_by(limit, boundary)
-    }
 
     /// Percentile `percent`, as [`percentile_of_sorted`](crate::percentile::percentile_of_sorted) gives it.
     fn percentile(&self, percent: f64, kind: HyndmanFan) -> Result<f64, PercentileError> {
@@ -80,15 +75,6 @@ impl Ascending for Sample<'_> {
         }
     }
 
-    fn flagged_near(&self, limit: f64, boundary: Boundary, rank: usize) -> u64 {
-        match self {
-            Self::Sorted(values) => {
-                end_of_run(values, rank, |value| boundary.flags_below(value, limit)) as u64
-            }
-            Self::Given { .. } => self.flagged_by(limit, boundary),
-        }
-    }
-
     fn percentile(&self, percent: f64, kind: HyndmanFan) -> Result<f64, PercentileError> {
         let place = kind.place(self.count(), percent)?;
         match self {
@@ -96,27 +82,6 @@ impl Ascending for Sample<'_> {
             Self::Given { values, side } => Ok(selected(values, *side, place)),
         }
     }
-}
-
-/// How many values at the front are `within`; looked for from index `near` on, in steps that double.
-fn end_of_run(sorted: &[f64], near: usize, within: impl Fn(f64) -> bool) -> usize {
-    let near = near.min(sorted.len());
-    // All before `from` are within; `to` is the end, or not within.
-    let (mut from, mut to, mut step) = (near, near, 1);
-    if sorted.get(near).is_some_and(|&value| within(value)) {
-        while to < sorted.len() && within(sorted[to]) {
-            from = to + 1;
-            to = (to + step).min(sorted.len());
-            step *= 2;
-        }
-    } else {
-        while from > 0 && !within(sorted[from - 1]) {
-            to = from - 1;
-            from = from.saturating_sub(step);
-            step *= 2;
-        }
-    }
-    from + sorted[from..to].partition_point(|&value| within(value))
 }
 
 /// The percentile at a place, by selection of the neighbours it lies between.
@@ -192,11 +157,6 @@ mod tests {
                         let expected = sample.iter().filter(flags).count() as u64;
                         assert_eq!(given.flagged_by(limit, boundary), expected);
                         assert_eq!(sorted.flagged_by(limit, boundary), expected);
-                        for rank in [0, 1, sample.len() / 3, sample.len() / 2, sample.len(), sample.len() + 9]
-                        {
-                            assert_eq!(sorted.flagged_near(limit, boundary, rank), expected);
-                            assert_eq!(given.flagged_near(limit, boundary, rank), expected);
-                        }
                     }
                 }
             }

@@ -1,15 +1,15 @@
 //! IPC-CFX messages give the limits that the same measurements give as a CSV. Data: `tools/fixtures/cfx.py`.
 #![cfg(feature = "io")]
 
+mod support;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use aoi_tolerance::Error;
 use aoi_tolerance::evidence::Evidence;
 use aoi_tolerance::io::mapping::Mapping;
-use aoi_tolerance::io::{
-    ReadObserver, ReadOptions, Records, Reject, RejectReason, ToleranceTable, files_of, read_records,
-};
+use aoi_tolerance::io::{ReadOptions, Records, Reject, RejectReason, ToleranceTable, files_of, read_records};
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;
 use aoi_tolerance::population::Limit;
@@ -20,16 +20,6 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cfx").join(name)
 }
 
-#[derive(Default)]
-struct Rejects(Vec<Reject>);
-
-impl ReadObserver for Rejects {
-    fn reject(&mut self, _path: &Path, reject: &Reject) -> Result<(), Error> {
-        self.0.push(reject.clone());
-        Ok(())
-    }
-}
-
 fn options(threads: usize) -> ReadOptions {
     let mapping = Mapping::read(&data("map.toml")).unwrap();
     let tolerances = ToleranceTable::read(&data("tolerances.csv"), &mapping).unwrap();
@@ -37,9 +27,7 @@ fn options(threads: usize) -> ReadOptions {
 }
 
 fn read(paths: &[PathBuf], options: &ReadOptions) -> (Records, Vec<Reject>) {
-    let mut rejects = Rejects::default();
-    let records = read_records(&files_of(paths).unwrap(), options, &mut rejects).unwrap();
-    (records, rejects.0)
+    support::try_read(&files_of(paths).unwrap(), options).unwrap()
 }
 
 /// Messages written for one test.

@@ -201,7 +201,7 @@ fn a_plant_of_917_parts_reproduces_both_published_totals() {
     assert_eq!(plant.len(), 917);
     let mut seen = Vec::new();
     simulate(&plant, &[75.0, 80.0], &published(50.0), |what_if| {
-        seen.push(Totals::of(&what_if.proposals));
+        seen.push(what_if.totals());
         Ok(())
     })
     .unwrap();

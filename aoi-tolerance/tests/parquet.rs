@@ -2,6 +2,8 @@
 //! Data: `tools/fixtures/parquet.py`.
 #![cfg(feature = "parquet")]
 
+mod support;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -29,16 +31,6 @@ fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(data(name)).unwrap()
 }
 
-#[derive(Default)]
-struct Rejects(Vec<Reject>);
-
-impl ReadObserver for Rejects {
-    fn reject(&mut self, _path: &Path, reject: &Reject) -> Result<(), Error> {
-        self.0.push(reject.clone());
-        Ok(())
-    }
-}
-
 fn options(threads: usize) -> ReadOptions {
     let mut mapping = Mapping::default();
     // For the file whose clock has no zone.
@@ -47,9 +39,7 @@ fn options(threads: usize) -> ReadOptions {
 }
 
 fn try_read(path: &Path, options: &ReadOptions) -> Result<(Records, Vec<Reject>), Error> {
-    let mut rejects = Rejects::default();
-    let records = read_records(&[path.to_owned()], options, &mut rejects)?;
-    Ok((records, rejects.0))
+    support::try_read(&[path.to_owned()], options)
 }
 
 fn read(name: &str, options: &ReadOptions) -> (Records, Vec<Reject>) {
@@ -171,9 +161,8 @@ fn the_digest_is_that_of_the_stored_bytes_and_progress_ends_at_their_number() {
 
 #[test]
 fn files_of_both_kinds_are_read_together() {
-    let mut rejects = Rejects::default();
     let paths = [data("records.csv"), data("second.parquet")];
-    let both = read_records(&paths, &options(3), &mut rejects).unwrap();
+    let both = read_records(&paths, &options(3), &mut ()).unwrap();
     assert_eq!((both.rows(), both.inputs.len()), (300, 2));
     let copies = both.population.duplicates.len();
     assert!(copies > 30, "{copies} records were known by their ids");

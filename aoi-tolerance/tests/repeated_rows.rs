@@ -1,21 +1,14 @@
 //! A file without quotes takes a shorter way through the reader than the same file with a quoted field in each row; both must say the same.
 
-use std::path::{Path, PathBuf};
+#![cfg(feature = "io")]
+
+mod support;
+
+use std::path::PathBuf;
 
 use aoi_testing::Seeded;
-use aoi_tolerance::Error;
 use aoi_tolerance::io::mapping::Mapping;
-use aoi_tolerance::io::{ReadObserver, ReadOptions, Records, Reject, read_records};
-
-#[derive(Default)]
-struct Rejects(Vec<Reject>);
-
-impl ReadObserver for Rejects {
-    fn reject(&mut self, _path: &Path, reject: &Reject) -> Result<(), Error> {
-        self.0.push(reject.clone());
-        Ok(())
-    }
-}
+use aoi_tolerance::io::{ReadOptions, Records, Reject};
 
 /// Reads the text as two files, with paths and digests, which must differ, left out.
 fn read(text: &str, threads: usize, missing: &[&str]) -> (Records, Vec<Reject>) {
@@ -26,11 +19,10 @@ fn read(text: &str, threads: usize, missing: &[&str]) -> (Records, Vec<Reject>) 
     }
     let mut mapping = Mapping::default();
     mapping.file.missing = missing.iter().map(|&m| m.to_owned()).collect();
-    let mut rejects = Rejects::default();
     let options = ReadOptions { threads, mapping, ..ReadOptions::default() };
-    let mut records = read_records(&paths, &options, &mut rejects).expect("records");
+    let (mut records, rejects) = support::try_read(&paths, &options).expect("records");
     records.inputs.clear();
-    (records, rejects.0)
+    (records, rejects)
 }
 
 fn rows(random: &mut Seeded, count: usize) -> Vec<String> {

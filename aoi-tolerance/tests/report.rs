@@ -13,7 +13,7 @@ use aoi_tolerance::population::{Limit, Population};
 use aoi_tolerance::proposal::{Decision, Proposal};
 use aoi_tolerance::record::{Record, Source, Verdict};
 use aoi_tolerance::report::{InputFile, ReportContext, ReportError, write_report};
-use aoi_tolerance::simulate::{Totals, simulate};
+use aoi_tolerance::simulate::simulate;
 
 /// Pushes one value of `part` against a lower limit.
 fn push(collector: &mut Collector, part: &str, lower: f64, value: f64, verdict: Option<Verdict>) {
@@ -279,7 +279,7 @@ fn the_what_if_tables_repeat_the_sweep() {
     let mut asked = vec![75.0, 80.0, 82.5, 85.0, 90.0];
     let mut expected = vec![];
     simulate(&evidence, &asked, &options, |w| {
-        let t = Totals::of(&w.proposals);
+        let t = w.totals();
         let mut text = commas(t.false_calls_after);
         write!(text, "|{} of {}", commas(t.defects_after), commas(t.defects_before)).unwrap();
         expected.push(text);

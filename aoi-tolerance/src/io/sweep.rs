@@ -6,7 +6,6 @@ use crate::io::limits::escape_bound;
 use crate::io::table::{Cell, Table, leading, trailing, write_header, write_rows};
 use crate::population::Limit;
 use crate::proposal::Proposal;
-use crate::simulate::WhatIf;
 
 struct SweepRow<'a> {
     limit: &'a Limit,
@@ -61,13 +60,12 @@ impl<'a, W: Write> SweepTable<'a, W> {
         Ok(Self { out, limits })
     }
 
-    /// Adds one percentile, sorted as the limits are.
+    /// Adds the proposals at one percentile, sorted as the limits are.
     ///
     /// # Errors
     /// When the writer fails.
-    pub fn add(&mut self, what_if: &WhatIf) -> io::Result<()> {
-        let percentile = what_if.percentile;
-        let rows = self.limits.iter().zip(&what_if.proposals);
+    pub fn add(&mut self, percentile: f64, proposals: &[Proposal]) -> io::Result<()> {
+        let rows = self.limits.iter().zip(proposals);
         let rows = rows.map(|(limit, proposal)| SweepRow { limit, percentile, proposal });
         write_rows(&mut self.out, rows)
     }

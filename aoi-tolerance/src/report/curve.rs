@@ -32,10 +32,11 @@ pub(super) fn sweep(evidence: &[Evidence], options: &Options) -> Result<Vec<Poin
     let mut points = Vec::with_capacity(percentiles.len());
     simulate(evidence, &percentiles, options, |what_if| {
         let unproven = |p: &&Proposal| p.moves() && p.certificate.bound == EscapeBound::NoEvidence;
+        let proposals = what_if.proposals()?;
         points.push(Point {
-            percentile: what_if.percentile,
-            totals: Totals::of(&what_if.proposals),
-            no_evidence: what_if.proposals.iter().filter(unproven).count() as u64,
+            percentile: what_if.percentile(),
+            totals: Totals::of(&proposals),
+            no_evidence: proposals.iter().filter(unproven).count() as u64,
         });
         Ok(())
     })?;

@@ -64,10 +64,11 @@ impl Live {
         }
         let mut table = Table::new(limits.len());
         simulate(evidence, &percentiles, options, |what_if| {
-            let options = Options { percentile: what_if.percentile, ..options.clone() };
+            let options = Options { percentile: what_if.percentile(), ..options.clone() };
+            let proposals = what_if.proposals()?;
             let at = LimitsTable {
                 limits,
-                proposals: &what_if.proposals,
+                proposals: &proposals,
                 options: &options,
                 input_sha256: file.input_sha256,
                 form: file.form,

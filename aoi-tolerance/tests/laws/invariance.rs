@@ -11,7 +11,7 @@ use aoi_tolerance::options::Options;
 use aoi_tolerance::population::Limit;
 use aoi_tolerance::proposal::Proposal;
 use aoi_tolerance::record::{Record, Verdict};
-use aoi_tolerance::simulate::{Totals, simulate};
+use aoi_tolerance::simulate::{Outcome, Totals, simulate};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -136,17 +136,18 @@ proptest! {
         threads in 1_usize..4,
     ) {
         let options = Options { boundary: Boundary::Passes, threads, ..options };
-        let mut seen = Vec::new();
+        let mut seen: Vec<(f64, Vec<Proposal>, Totals, Vec<Outcome>)> = Vec::new();
         simulate(&evidence, &percentiles, &options, |what_if| {
-            seen.push(what_if.clone());
+            seen.push((what_if.percentile(), what_if.proposals()?, what_if.totals(), what_if.outcomes().collect()));
             Ok(())
         }).unwrap();
-        prop_assert_eq!(seen.iter().map(|w| w.percentile).collect::<Vec<_>>(), percentiles);
-        for what_if in seen {
-            let there = Options { percentile: what_if.percentile, ..options.clone() };
+        prop_assert_eq!(seen.iter().map(|w| w.0).collect::<Vec<_>>(), percentiles);
+        for (percentile, proposals, totals, outcomes) in seen {
+            let there = Options { percentile, ..options.clone() };
             let direct = optimise(&evidence, &there).unwrap();
-            prop_assert_eq!(&what_if.proposals, &direct);
-            let totals = Totals::of(&what_if.proposals);
+            prop_assert_eq!(&proposals, &direct);
+            prop_assert_eq!(outcomes, direct.iter().map(Outcome::from).collect::<Vec<_>>());
+            prop_assert_eq!(totals, Totals::of(&direct));
             let false_calls: usize = evidence.iter().map(|e| e.false_calls.len()).sum();
             prop_assert_eq!(totals.false_calls_before, false_calls as u64);
             let moved = direct.iter().filter(|p| p.new_limit != p.old_limit).count();
@@ -176,10 +177,12 @@ fn a_long_simulation_says_at_every_percentile_what_the_optimisation_does() {
         let options = Options { threads, simultaneous: true, ..Options::default() };
         let (mut at, mut limits) = (0, HashSet::new());
         simulate(&evidence, &percentiles, &options, |what_if| {
-            assert_eq!(what_if.percentile, percentiles[at]);
-            let there = Options { percentile: what_if.percentile, ..options.clone() };
-            assert_eq!(what_if.proposals, optimise(&evidence, &there)?);
-            limits.extend(what_if.proposals.iter().map(|p| p.new_limit.to_bits()));
+            assert_eq!(what_if.percentile(), percentiles[at]);
+            let there = Options { percentile: what_if.percentile(), ..options.clone() };
+            let direct = optimise(&evidence, &there)?;
+            assert_eq!(what_if.proposals()?, direct);
+            assert!(what_if.outcomes().eq(direct.iter().map(Outcome::from)));
+            limits.extend(what_if.outcomes().map(|outcome| outcome.new_limit.to_bits()));
             at += 1;
             Ok(())
         })

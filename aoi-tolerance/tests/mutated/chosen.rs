@@ -9,7 +9,7 @@ use aoi_tolerance::options::{Options, Policy};
 use aoi_tolerance::percentile::HyndmanFan;
 use aoi_tolerance::proposal::{Proposal, Reason};
 use aoi_tolerance::resolution::ResolutionRule;
-use aoi_tolerance::simulate::simulate;
+use aoi_tolerance::simulate::{Outcome, simulate};
 
 /// The bytes that choose; zeros when they run out.
 struct Bytes<'a>(&'a [u8]);
@@ -208,8 +208,9 @@ fn sweeps(evidence: &Evidence, options: &Options, p: &Proposal) {
     let mut least = f64::NEG_INFINITY;
     let mut seen = 0;
     simulate(std::slice::from_ref(evidence), &percentiles, options, |what_if| {
-        let swept = &what_if.proposals[0];
-        if what_if.percentile == options.percentile {
+        let swept = &what_if.proposals()?[0];
+        assert!(what_if.outcomes().eq([Outcome::from(swept)]), "the short answer differs");
+        if what_if.percentile() == options.percentile {
             assert_eq!(exact(swept), exact(p), "the sweep decides");
         }
         // A percentile that overflows keeps the old limit, which a later one need not.

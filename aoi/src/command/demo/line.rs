@@ -35,7 +35,7 @@ pub(super) fn run(
         let mut failed = Ok(());
         simulate(&evidence, &percentiles, &options, |what_if| {
             if failed.is_ok() {
-                failed = table.add(what_if);
+                failed = table.add(what_if.percentile(), &what_if.proposals()?);
             }
             Ok(())
         })

@@ -73,9 +73,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             if interrupt::asked() {
                 return Err(Error::Cancelled);
             }
-            totals.push((what_if.percentile, Totals::of(&what_if.proposals)));
+            totals.push((what_if.percentile(), what_if.totals()));
             let path = arguments.out.clone();
-            table.add(what_if).map_err(|source| Error::Write { path, source })
+            table
+                .add(what_if.percentile(), &what_if.proposals()?)
+                .map_err(|source| Error::Write { path, source })
         })
         .map_err(std::io::Error::other)
     })?;
