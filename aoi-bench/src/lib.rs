@@ -20,6 +20,7 @@ pub mod machine;
 pub mod mae_steps;
 pub mod neighbours;
 pub mod network;
+pub mod pipeline;
 pub mod quoted;
 pub mod record;
 pub mod report;

@@ -19,7 +19,8 @@ use aoi_bench::live_store;
 use aoi_bench::machine::Machine;
 use aoi_bench::mae_steps;
 use aoi_bench::neighbours::{Engine, Server};
-use aoi_bench::{forward, quoted, report};
+use aoi_bench::{forward, pipeline, quoted, report};
+use aoi_encoder::Precision;
 use aoi_encoder::mae::Decoder;
 use aoi_retrieval::{CompactCopy, Metric};
 use aoi_tolerance::options::Options;
@@ -139,6 +140,29 @@ enum Command {
         #[arg(long, default_value_t = 8)]
         at_once: usize,
     },
+    /// Make masks of a drawn picture from a bank of drawn patches: `mask OUT`, one a line, one JSON answer a line
+    Pipeline {
+        /// Encoder weights
+        weights: PathBuf,
+        /// Architecture by name
+        #[arg(long, default_value = "paper")]
+        preset: String,
+        /// Multiply bf16 numbers
+        #[arg(long)]
+        bf16: bool,
+        /// Patches of the bank, at least
+        #[arg(long, default_value_t = 100_000)]
+        rows: usize,
+        /// Pixels along the picture
+        #[arg(long, default_value_t = 512)]
+        side: usize,
+        /// Threads
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Folder for the bank, its labels and the picture, as peers read them
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Compare fine-tuning with retrieval, pre-trained or not: accuracies, costs, and which claims hold
     CompareAdaptation(Box<compare_adaptation::Arguments>),
     /// Turn results into Markdown and plots
@@ -148,6 +172,9 @@ enum Command {
         /// Where report.md and the plots go [default: the folder of results]
         #[arg(long)]
         out: Option<PathBuf>,
+        /// Write nothing; fail if what is there is not what the results say
+        #[arg(long)]
+        check: bool,
     },
     /// Check that the numbers a text quotes are those of the results
     Quoted {
@@ -259,6 +286,12 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             let mut server = mae_steps::Server::read(&inputs, &preset, decoder, (threads, at_once))?;
             server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
+        Command::Pipeline { weights, preset, bf16, rows, side, threads, out } => {
+            let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
+            let inputs = pipeline::Inputs::draw(&weights, (&preset, precision), (rows, side), threads)?;
+            inputs.write(&out)?;
+            inputs.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
+        }
         Command::Ceilings { results } => {
             write_ceilings(results.as_deref(), Machine::describe(), "ceilings", measure(Effort::FULL)?)?;
         }
@@ -299,7 +332,12 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             }
         }
         Command::CompareAdaptation(arguments) => arguments.run()?,
-        Command::Report { results, out } => report::write(&results, out.as_deref().unwrap_or(&results))?,
+        Command::Report { results, out, check: false } => {
+            report::write(&results, out.as_deref().unwrap_or(&results))?;
+        }
+        Command::Report { results, out, check: true } => {
+            return check_report(&results, out.as_deref().unwrap_or(&results));
+        }
         Command::Quoted { results, texts } => return check_quotes(&results, &texts),
     }
     Ok(ExitCode::SUCCESS)
@@ -355,6 +393,18 @@ fn check_quotes(results: &Path, texts: &[PathBuf]) -> Result<ExitCode, Error> {
         println!("{}: {} numbers quoted, {} wrong", path.display(), checked.quotes, checked.faults.len());
     }
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check_report(results: &Path, out: &Path) -> Result<ExitCode, Error> {
+    let outdated = report::outdated(results, out)?;
+    for file in &outdated {
+        eprintln!(
+            "{}: not what the results say; run `aoi-bench report {}`",
+            file.display(),
+            results.display()
+        );
+    }
+    Ok(if outdated.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {

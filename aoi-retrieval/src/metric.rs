@@ -168,7 +168,13 @@ impl<'a> Scorer<'a> {
 /// assert!((d - 5e-13).abs() < 1e-19);
 /// ```
 pub fn cosine_distance(q: &[f32], x: &[f32]) -> f64 {
-    let (q_norm, x_norm) = (norm(q), norm(x));
+    distance_with_norm(q, norm(q), x)
+}
+
+/// [`cosine_distance`] for a query whose norm is known.
+#[inline(always)]
+pub(crate) fn distance_with_norm(q: &[f32], q_norm: f64, x: &[f32]) -> f64 {
+    let x_norm = norm(x);
     if q_norm == 0.0 || x_norm == 0.0 {
         return 1.0;
     }

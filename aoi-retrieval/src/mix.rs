@@ -11,7 +11,9 @@ pub use upsample::upsample_bilinear;
 
 use ndarray::{Array2, Array3, ArrayView2, s};
 
-use crate::{CompleteLabels, Labels, Neighbours, RetrievalError, cosine_distance};
+use crate::metric::{distance_with_norm, norm};
+use crate::search::cpu::simd::Isa;
+use crate::{CompleteLabels, Labels, Neighbours, RetrievalError};
 
 /// Keeps the similarity weight of an equal row finite.
 const NEAREST: f64 = 1e-8;
@@ -157,17 +159,40 @@ pub fn neighbour_distances(
         return Err(RetrievalError::shape("queries", expected, queries.dim()));
     }
     let (bank, queries) = (bank.as_standard_layout(), queries.as_standard_layout());
-    let mut distances = Array2::zeros(neighbours.indices.dim());
-    for ((q, j), distance) in distances.indexed_iter_mut() {
-        let row = neighbours.indices[[q, j]] as usize;
-        if row >= bank.nrows() {
-            return Err(RetrievalError::OutOfRange { what: "neighbour", limit: bank.nrows(), actual: row });
-        }
-        let (q, x) = (queries.row(q), bank.row(row));
-        // Rows of arrays in standard layout are slices.
-        *distance = cosine_distance(q.as_slice().unwrap_or_default(), x.as_slice().unwrap_or_default());
+    if let Some(&row) = neighbours.indices.iter().find(|&&row| row as usize >= bank.nrows()) {
+        return Err(RetrievalError::OutOfRange {
+            what: "neighbour",
+            limit: bank.nrows(),
+            actual: row as usize,
+        });
     }
+    let mut distances = Array2::zeros(neighbours.indices.dim());
+    Isa::detect().run(
+        #[inline(always)]
+        || fill_distances(bank.view(), queries.view(), neighbours.indices.view(), &mut distances),
+    );
     Ok(distances)
+}
+
+/// The distances of rows that are in the bank.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn fill_distances(
+    bank: ArrayView2<'_, f32>,
+    queries: ArrayView2<'_, f32>,
+    indices: ArrayView2<'_, u32>,
+    distances: &mut Array2<f64>,
+) {
+    // Rows of arrays in standard layout are slices.
+    for ((query, rows), mut found) in queries.rows().into_iter().zip(indices.rows()).zip(distances.rows_mut())
+    {
+        let query = query.to_slice().unwrap_or_default();
+        let norm = norm(query);
+        for (&row, distance) in rows.iter().zip(&mut found) {
+            let row = bank.row(row as usize);
+            *distance = distance_with_norm(query, norm, row.to_slice().unwrap_or_default());
+        }
+    }
 }
 
 /// The scores of every pixel of one image: neighbours' masks mixed and laid side by side.

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import select
 import shlex
 import subprocess
 import sys
@@ -48,9 +49,14 @@ class Server:
         self.command, pipe = command, subprocess.PIPE
         self.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, **environment})
 
-    def ask(self, request):
+    def ask(self, request, patience=None):
+        """The answer; `TimeoutError` where it takes longer than `patience` seconds, and the process is gone then."""
         self.child.stdin.write(request + "\n")
         self.child.stdin.flush()
+        if patience and not select.select([self.child.stdout], [], [], patience)[0]:
+            self.child.kill()
+            self.child.wait()
+            raise TimeoutError
         line = self.child.stdout.readline()
         if not line:
             raise SystemExit(f"{self.command}: ended with {self.child.wait()} at {request!r}")

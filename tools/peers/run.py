@@ -10,6 +10,7 @@ import encoder
 import growth
 import harness
 import live
+import pipeline
 import retrieval
 import retrieval_gpu
 import tolerance
@@ -19,13 +20,14 @@ WORKS = {
     "encoder": encoder,
     "growth": growth,
     "live": live,
+    "pipeline": pipeline,
     "retrieval": retrieval,
     "retrieval-gpu": retrieval_gpu,
     "tolerance": tolerance,
     "training": training,
 }
 # What `all` measures, in this order.
-ON_CPU = ["tolerance", "growth", "encoder", "retrieval", "training", "live"]
+ON_CPU = ["tolerance", "growth", "encoder", "retrieval", "pipeline", "training", "live"]
 
 
 def parser():
@@ -33,6 +35,8 @@ def parser():
     works = parser.add_subparsers(dest="work", required=True, metavar="WORK")
     everything = works.add_parser("all", help="The ceilings, every work that needs no GPU, and the report of all results")
     shared(everything, rounds=3)
+    everything.add_argument("--weights", help="encoder weights, for a bank of real features")
+    everything.add_argument("--images", help="folder of images to embed with them")
     for name, module in WORKS.items():
         work = works.add_parser(name, help=module.__doc__)
         shared(work, rounds=5)
@@ -72,8 +76,9 @@ def measure_all(options):
     if options.interpreter:
         given += ["--interpreter", options.interpreter]
     subprocess.run([bench, "ceilings", *([] if options.quick else ["--results", options.results])], check=True)
+    real = ["--weights", options.weights, "--images", options.images] if options.weights else []
     for name in ON_CPU:
-        measure(parser().parse_args([name, *map(str, given)]))
+        measure(parser().parse_args([name, *map(str, given), *(real if name == "retrieval" else [])]))
     if not options.quick:
         subprocess.run([bench, "report", options.results], check=True)
 

@@ -18,13 +18,47 @@ use crate::record::Record;
 /// # Errors
 /// When a result is damaged, there is none, or a file cannot be written.
 pub fn write(results: &Path, out: &Path) -> Result<(), Error> {
+    let files = render(results)?;
+    std::fs::create_dir_all(out).map_err(Error::file(out))?;
+    for (name, text) in files {
+        let file = out.join(name);
+        std::fs::write(&file, text).map_err(Error::file(&file))?;
+    }
+    Ok(())
+}
+
+/// The files in `out` that are not, or are no longer, what [`write()`] would make of the results: changed, missing, or plots of no record.
+///
+/// # Errors
+/// When a result is damaged, there is none, or the folder cannot be read.
+pub fn outdated(results: &Path, out: &Path) -> Result<Vec<PathBuf>, Error> {
+    let files = render(results)?;
+    let mut found: Vec<PathBuf> = files
+        .iter()
+        .map(|(name, text)| (out.join(name), text))
+        .filter(|(file, text)| std::fs::read_to_string(file).ok().as_ref() != Some(text))
+        .map(|(file, _)| file)
+        .collect();
+    for entry in std::fs::read_dir(out).map_err(Error::file(out))? {
+        let file = entry.map_err(Error::file(out))?.path();
+        let is_plot = file.extension().is_some_and(|kind| kind == "svg");
+        if is_plot && !files.iter().any(|(name, _)| file.ends_with(name)) {
+            found.push(file);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Names and contents of the report's files.
+fn render(results: &Path) -> Result<Vec<(String, String)>, Error> {
     let mut text = String::from("# Measured\n\nWritten by `aoi-bench report` from the records beside it.\n");
+    let mut files = Vec::new();
     let ceilings = read_ceilings(results)?;
     let records = Record::read_all(results)?;
     if records.is_empty() && ceilings.is_empty() {
         return Err(Error::Record { path: results.to_owned(), reason: "holds no results".to_owned() });
     }
-    std::fs::create_dir_all(out).map_err(Error::file(out))?;
     let beside = |folder: Option<&Path>| {
         ceilings.iter().find(|(path, _)| path.parent() == folder).map(|(_, ceilings)| ceilings)
     };
@@ -53,13 +87,12 @@ pub fn write(results: &Path, out: &Path) -> Result<(), Error> {
             let stem = path.strip_prefix(results).unwrap_or(path).with_extension("");
             let words: Vec<_> = stem.iter().map(|part| part.to_string_lossy()).collect();
             let name = format!("{}-{work}.svg", words.join("-"));
-            let file = out.join(&name);
-            std::fs::write(&file, plot).map_err(Error::file(&file))?;
             let _ = write!(text, "\n![{title}]({name})\n");
+            files.push((name, plot));
         }
     }
-    let file = out.join("report.md");
-    std::fs::write(&file, text).map_err(Error::file(&file))
+    files.push(("report.md".to_owned(), text));
+    Ok(files)
 }
 
 /// Every `ceilings.json` below a folder, sorted by path.
@@ -98,12 +131,23 @@ mod tests {
     }
 
     #[test]
-    fn the_recorded_results_make_a_report() {
+    fn the_recorded_results_make_a_report_that_is_outdated_when_anything_changes() {
         let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-        if results.is_dir() {
-            let out = tempfile::tempdir().unwrap();
-            write(&results, out.path()).unwrap();
-            assert!(std::fs::read_to_string(out.path().join("report.md")).unwrap().contains("| aoi"));
-        }
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path();
+        write(&results, out).unwrap();
+        let report = out.join("report.md");
+        let text = std::fs::read_to_string(&report).unwrap();
+        assert!(text.contains("| aoi"));
+        assert_eq!(outdated(&results, out).unwrap(), Vec::<PathBuf>::new());
+
+        std::fs::write(&report, text.replacen('1', "2", 1)).unwrap();
+        let stray = out.join("stray.svg");
+        std::fs::write(&stray, "<svg/>").unwrap();
+        let plot = text.split("](").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+        std::fs::remove_file(out.join(plot)).unwrap();
+        let mut expected = [report, stray, out.join(plot)];
+        expected.sort();
+        assert_eq!(outdated(&results, out).unwrap(), expected);
     }
 }

@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use aoi_encoder::weights::{Inspection, inspect};
-use aoi_encoder::{EmbedOptions, Error, Precision, Tiling, embed};
-use clap::{Args, Subcommand, ValueEnum};
+use aoi_encoder::{EmbedOptions, Error, Tiling, embed};
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::outcome::{Failure, Outcome};
+use super::precision::PrecisionName;
 use super::weights::LoadArguments;
 use super::{finetune, interrupt, pretrain};
 
@@ -33,14 +34,6 @@ struct WeightArguments {
     weights: PathBuf,
     #[command(flatten)]
     load: LoadArguments,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PrecisionName {
-    /// As the weights
-    F32,
-    /// Faster where the processor multiplies bf16 numbers, and rounded to them
-    Bf16,
 }
 
 #[derive(Args)]
@@ -153,10 +146,7 @@ fn embeddings(arguments: &EmbedArguments) -> Result<Outcome, Error> {
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         batch: arguments.batch,
-        precision: match arguments.precision {
-            PrecisionName::F32 => Precision::F32,
-            PrecisionName::Bf16 => Precision::Bf16,
-        },
+        precision: arguments.precision.into(),
     };
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
     let style = "{bar:32} {pos}/{len} images  {per_sec}  {eta} left";

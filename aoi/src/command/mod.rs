@@ -6,6 +6,7 @@ mod encoder;
 mod finetune;
 mod interrupt;
 mod outcome;
+mod precision;
 mod pretrain;
 mod progress;
 mod retrieval;

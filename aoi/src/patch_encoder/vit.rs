@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use aoi_encoder::images::{Normalisation, pad, repeat_grey, resize};
 use aoi_encoder::ndarray::{Array1, ArrayRef3};
 use aoi_encoder::weights::{LoadOptions, load};
-use aoi_encoder::{Config, Encoder, PictureTokens, TiledPass, Tiling, Workspace, encode_picture};
+use aoi_encoder::{
+    Config, Encoder, EncoderOptions, PictureTokens, Precision, TiledPass, Tiling, Workspace, encode_picture,
+};
 use sha2::{Digest, Sha256};
 
 use super::{EncodedPicture, PatchEncoder};
@@ -31,6 +33,8 @@ pub struct VitOptions {
     pub batch: usize,
     /// Threads of the forward pass; results do not depend on it.
     pub threads: usize,
+    /// The numbers that products are made of; patches of one precision are not looked up among those of another.
+    pub precision: Precision,
 }
 
 impl Default for VitOptions {
@@ -43,6 +47,7 @@ impl Default for VitOptions {
             tiling: Tiling::Overlap(None),
             batch: 8,
             threads: 1,
+            precision: Precision::F32,
         }
     }
 }
@@ -69,14 +74,19 @@ impl VitEncoder {
         let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
         let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
         let digest = super::short(&Sha256::digest(&bytes));
-        let encoder = Encoder::new(&weights.config, &weights.params)?;
+        let how = EncoderOptions { precision: options.precision, ..EncoderOptions::default() };
+        let encoder = Encoder::with_options(&weights.config, &weights.params, &how)?;
+        let name = match options.precision {
+            Precision::Bf16 => format!("{digest} in bf16"),
+            _ => digest,
+        };
         let Normalisation { mean, std } =
             weights.normalisation(options.mean.as_deref(), options.std.as_deref())?;
         let options = VitOptions { mean: Some(mean), std: Some(std), ..options.clone() };
-        Ok((Self::new(encoder, &digest, &options)?, weights.notes))
+        Ok((Self::new(encoder, &name, &options)?, weights.notes))
     }
 
-    /// Wraps an encoder; `name` tells its weights from others.
+    /// Wraps an encoder; `name` tells its weights and precision from others.
     ///
     /// # Errors
     /// When an option is impossible.
@@ -189,6 +199,29 @@ mod tests {
             2e-7,
         );
         assert_eq!(encoded.whole, direct.class.row(0));
+    }
+
+    #[test]
+    fn patches_in_bf16_are_near_those_in_f32_and_not_taken_for_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("encoder.safetensors");
+        let config = Config { width: 32, heads: 2, hidden: 64, depth: 2, ..Config::paper() };
+        let mut params = Params::<f32>::zeros(Arc::new(Table::new(&config).unwrap()));
+        let mut seeded = Seeded::new(6);
+        params.values_mut().iter_mut().for_each(|v| *v = 0.2 * seeded.normal() as f32);
+        aoi_encoder::weights::save(&path, &config, &params).unwrap();
+        let open = |precision| {
+            VitEncoder::load(&path, &VitOptions { precision, ..VitOptions::default() }).unwrap().0
+        };
+        let (exact, rough) = (open(Precision::F32), open(Precision::Bf16));
+        assert_ne!(exact.identity(), rough.identity());
+        let picture = picture(64, 64);
+        let (exact, rough) = (exact.encode(&picture).unwrap(), rough.encode(&picture).unwrap());
+        assert_ne!(exact.patches, rough.patches);
+        let (exact, rough) = (exact.patches.as_slice().unwrap(), rough.patches.as_slice().unwrap());
+        let largest = exact.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+        let off = exact.iter().zip(rough).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(off < 0.1 * largest, "off by {off} of {largest}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::command::devices::Device;
 use crate::command::outcome::Failure;
+use crate::command::precision::PrecisionName;
 use crate::command::search::{CPU, prepare};
 use crate::command::weights::LoadArguments;
 
@@ -36,12 +37,16 @@ pub(crate) struct EncoderArguments {
     /// Tiles in one forward pass; results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
+    /// Numbers that products are made of; a bank and the images looked up in it take the same
+    #[arg(long, value_enum, default_value = "f32")]
+    precision: PrecisionName,
 }
 
 impl EncoderArguments {
     /// Whether any of them was given that says how pictures are prepared.
     fn is_any(&self) -> bool {
-        self.mean.is_some() || self.std.is_some() || self.cell.is_some() || self.whole || self.load.is_any()
+        let prepared = self.mean.is_some() || self.std.is_some() || self.cell.is_some() || self.whole;
+        prepared || self.load.is_any() || self.precision != PrecisionName::F32
     }
 
     /// Opens pixel patches or a transformer; what was guessed goes to standard error.
@@ -54,6 +59,7 @@ impl EncoderArguments {
             tiling: if self.whole { Tiling::Whole } else { Tiling::Overlap(None) },
             batch: self.batch,
             threads,
+            precision: self.precision.into(),
         };
         let (encoder, notes) = open(weights, &options)?;
         for note in notes {
