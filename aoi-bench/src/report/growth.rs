@@ -8,8 +8,13 @@ type Curve<'a> = (&'a str, Vec<(f64, f64)>);
 
 /// One SVG for each piece of work that was measured at two sizes or more.
 pub(super) fn plots(record: &Record) -> Vec<(String, String)> {
-    let mut works: Vec<&str> = record.comparisons.iter().map(|c| c.work.as_str()).collect();
-    works.dedup();
+    // Once each, in the order of the record, where the sizes of one work need not stand together.
+    let mut works: Vec<&str> = Vec::new();
+    for comparison in &record.comparisons {
+        if !works.contains(&comparison.work.as_str()) {
+            works.push(&comparison.work);
+        }
+    }
     let curves = |work: &str| -> Vec<Curve<'_>> {
         let mut curves: Vec<Curve<'_>> = Vec::new();
         for c in record.comparisons.iter().filter(|c| c.work == work) {
