@@ -6,8 +6,9 @@ import shutil
 from harness import HERE, WORK, Server, python, show
 
 PEERS = ["torch+faiss/f32", "torch+faiss/bf16"]
-# Pixels that may differ: their scores lie at the threshold, within the rounding of the arithmetic.
-TOLERANCE = {"f32": 1e-3, "bf16": 2e-2}
+# Share of the mask that may differ: scores at the threshold, within what rounding does to the neighbours. bf16 moves features by a hundredth;
+# the share that was found is recorded.
+TOLERANCE = {"f32": 1e-3, "bf16": 5e-2}
 
 
 def arguments(parser):
