@@ -9,7 +9,7 @@ use std::time::Instant;
 use aoi_encoder::mae::{Decoder, Mae, MaeBatches, Mask};
 use aoi_encoder::ndarray::Array4;
 use aoi_encoder::optimise::{AdamW, AdamWOptions, clip};
-use aoi_encoder::{Config, Params};
+use aoi_encoder::{Config, Params, Precision};
 use safetensors::SafeTensors;
 use serde_json::json;
 
@@ -39,7 +39,7 @@ impl Server {
         path: &Path,
         preset: &str,
         decoder: Decoder,
-        (threads, at_once): (usize, usize),
+        (threads, at_once, precision): (usize, usize, Precision),
     ) -> Result<Self, Error> {
         let bad = |reason: String| Error::Record { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(Error::file(path))?;
@@ -56,7 +56,7 @@ impl Server {
         let preset = Config::preset(preset)?;
         let config = Config { channels: shape[1], ..preset };
         let config = Config { grid: config.grid_of(shape[2], shape[3])?, ..config };
-        let mae = Mae::new(&config, decoder, true)?;
+        let mae = Mae::new(&config, decoder, true)?.with_precision(precision);
         let mut params = Params::zeros(mae.table().clone());
         for t in mae.table().tensors() {
             let (shape, numbers) = tensor(&t.name)?;

@@ -139,6 +139,9 @@ enum Command {
         /// Images that a thread works on at once
         #[arg(long, default_value_t = 8)]
         at_once: usize,
+        /// Round the factors of products to bf16
+        #[arg(long)]
+        bf16: bool,
     },
     /// Make masks of a drawn picture from a bank of drawn patches: `mask OUT`, one a line, one JSON answer a line
     Pipeline {
@@ -281,9 +284,11 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             let server = Server { bank: features::read(&bank)?, metric, k, threads, engine };
             server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
-        Command::MaeSteps { inputs, preset, decoder, threads, at_once } => {
+        Command::MaeSteps { inputs, preset, decoder, threads, at_once, bf16 } => {
             let decoder = Decoder { width: decoder[0], depth: decoder[1], heads: decoder[2] };
-            let mut server = mae_steps::Server::read(&inputs, &preset, decoder, (threads, at_once))?;
+            let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
+            let options = (threads, at_once, precision);
+            let mut server = mae_steps::Server::read(&inputs, &preset, decoder, options)?;
             server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
         Command::Pipeline { weights, preset, bf16, rows, side, threads, out } => {

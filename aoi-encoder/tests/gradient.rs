@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aoi_encoder::mae::{Decoder, Mae, MaeBatches, MaeTape, Mask};
 use aoi_encoder::ndarray::{Array4, Axis, s};
 use aoi_encoder::{
-    Config, Error, Feedforward, Grid, Params, Positions, PrefixPositions, Resampling, Role, Table,
+    Config, Error, Feedforward, Grid, Params, Positions, Precision, PrefixPositions, Resampling, Role, Table,
 };
 use aoi_testing::{Seeded, check_gradient, for_each_case};
 
@@ -96,6 +96,44 @@ fn every_parameter_agrees_with_central_differences() {
             assert_eq!(compared.unwrap_or_else(|e| panic!("{e}")), mae.table().len());
         },
     );
+}
+
+/// Sides of products beyond a tile, and such that tiles are not filled: what trains runs on other paths than the smallest sizes.
+fn larger() -> Config {
+    let grid = Grid { rows: 5, columns: 7 };
+    Config { patch: 4, width: 72, depth: 2, heads: 2, hidden: 100, grid, ..full() }
+}
+
+#[test]
+fn gradients_of_f32_and_bf16_are_near_those_of_f64() {
+    let decoder = Decoder { width: 40, depth: 1, heads: 2 };
+    let mae = Mae::new(&larger(), decoder, true).unwrap();
+    let p = params(mae.table(), 13);
+    let (images, masks) = (images(&larger(), 3, 14), masks(&larger(), 3));
+    let (loss, exact) = gradient(&mae, &p, &images, &masks, false);
+    let mut single = Params::<f32>::zeros(mae.table().clone());
+    single.values_mut().iter_mut().zip(p.values()).for_each(|(s, &p)| *s = p as f32);
+    let pixels = images.mapv(|v| v as f32);
+    // Relative to the largest entry of each tensor: roundings of 2^-24 add up to some tens of them, those of 2^-9 likewise. The upper bound of f32 is
+    // below the lower one of bf16, so that neither can stand for the other.
+    for (precision, off, at_least) in [(Precision::F32, 2e-5, 0.0), (Precision::Bf16, 6e-2, 1e-3)] {
+        let mae = mae.clone().with_precision(precision);
+        let mut found = Params::zeros(mae.table().clone());
+        let tape = &mut MaeTape::new(false);
+        let near = mae.gradient(&single, &pixels, &masks, 1.0, tape, &mut found).unwrap();
+        assert!((near - loss).abs() <= off * loss, "{precision:?}: {near} for {loss}");
+        let mut worst = 0.0_f64;
+        for tensor in mae.table().tensors() {
+            let (found, exact) = (found.get(&tensor.name), exact.get(&tensor.name));
+            // The keys' bias has no gradient; its part of the tensor is judged with the rest.
+            let largest = exact.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+            let wrong = found.iter().zip(exact).map(|(&f, e)| (f64::from(f) - e).abs() / largest);
+            let here = wrong.fold(0.0_f64, f64::max);
+            assert!(here <= off, "{precision:?} {}: {here}", tensor.name);
+            worst = worst.max(here);
+        }
+        assert!(worst >= at_least, "{precision:?} was not used: {worst}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Tuning;
 use crate::train::{Augmentation, text};
-use crate::{Error, Result};
+use crate::{Error, Precision, Result};
 
 /// A fine-tuning run; every field has a default, and unknown fields are refused.
 ///
@@ -158,6 +158,8 @@ pub struct LengthSection {
     pub batch: usize,
     /// Whether activations are computed again in the backward instead of kept: less memory, a third more work, the same bits.
     pub recompute: bool,
+    /// What products are made of: `"f32"`, or `"bf16"` (faster where the processor has instructions for them).
+    pub precision: Precision,
     /// Steps between checkpoints.
     pub checkpoint_steps: u64,
     /// Epochs between validations.
@@ -173,6 +175,7 @@ impl Default for LengthSection {
             crops: 4,
             batch: 8,
             recompute: false,
+            precision: Precision::F32,
             checkpoint_steps: 100,
             validate_epochs: 5,
             patience: 0,

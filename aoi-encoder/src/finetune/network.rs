@@ -11,7 +11,7 @@ use super::Loss;
 use super::enlarge::Enlarge;
 use super::upernet::{self, Upernet, UpernetTape};
 use crate::gradient::{Linear, Norm, Scalar, Stack, Tape, Tokens, fit};
-use crate::{Config, Error, Params, Result, Role, Table};
+use crate::{Config, Error, Params, Precision, Result, Role, Table};
 
 /// What the linear head reads: patch tokens after the final norm, every number brought to mean 0 and deviation 1.
 ///
@@ -183,6 +183,18 @@ impl Network {
             config: config.clone(),
             table: Arc::new(table),
         }
+    }
+
+    /// The same network with products of such numbers; weights, norms and the loss stay f32.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.tokens.set_precision(precision);
+        self.encoder.set_precision(precision);
+        match &mut self.layers {
+            Layers::Linear(layer, _) => layer.set_precision(precision),
+            Layers::Upernet(head, _) => head.set_precision(precision),
+        }
+        self
     }
 
     /// The encoder's architecture.

@@ -70,6 +70,7 @@ impl<'a> Plan<'a> {
                 (network, config.upernet.group)
             }
         };
+        let network = network.with_precision(config.run.precision);
         let base = with_head(&network, &weights.params);
         let shares = shares(job.examples, &training, job.classes)?;
         let loss = Loss::new(&shares, config.loss.balance, config.loss.dice)?;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::Network;
 use super::network::Depth;
 use crate::chance::{Chance, Purpose};
-use crate::gradient::{Matrix, Scalar, Target};
-use crate::{Error, Params, Result, Role, Table};
+use crate::gradient::{Matrix, Scalar, Start};
+use crate::{Error, Params, Precision, Result, Role, Table};
 
 /// What is trained besides the head.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -157,7 +157,14 @@ impl Trained {
         for (change, scale, rank) in self.scaled() {
             let down = Matrix::new(&trained[change.down..][..rank * d], d);
             let up = Matrix::new(&trained[change.up..][..rank * d], rank);
-            T::product((&mut weights[change.rows..][..d * d], d), Target::Add, up, down, T::of(scale));
+            T::product(
+                Precision::F32,
+                (&mut weights[change.rows..][..d * d], d),
+                Start::Target,
+                up,
+                down,
+                T::of(scale),
+            );
         }
     }
 
@@ -175,8 +182,22 @@ impl Trained {
             let up = Matrix::new(&trained[change.up..][..rank * d], rank);
             let dw = Matrix::new(&dweights[change.rows..][..d * d], d);
             let scale = T::of(scale);
-            T::product((&mut dtrained[change.down..][..rank * d], d), Target::Replace, up.t(), dw, scale);
-            T::product((&mut dtrained[change.up..][..rank * d], rank), Target::Replace, dw, down.t(), scale);
+            T::product(
+                Precision::F32,
+                (&mut dtrained[change.down..][..rank * d], d),
+                Start::Zero,
+                up.t(),
+                dw,
+                scale,
+            );
+            T::product(
+                Precision::F32,
+                (&mut dtrained[change.up..][..rank * d], rank),
+                Start::Zero,
+                dw,
+                down.t(),
+                scale,
+            );
         }
     }
 

@@ -1,9 +1,9 @@
 //! Multi-head self-attention.
 
-use super::product::{Matrix, Target};
+use super::product::{Matrix, Start};
 use super::scalar::{fit, lane_sum, vectorised};
 use super::{Linear, Scalar};
-use crate::{Config, Table};
+use crate::{Config, Precision, Table};
 
 /// `softmax(q k^T / sqrt(d / h)) v` for every head, then the output projection.
 ///
@@ -15,6 +15,7 @@ pub(crate) struct Attention {
     pub(crate) out: Linear,
     heads: usize,
     width: usize,
+    precision: Precision,
 }
 
 /// Scratch of one thread: weights \[t, t\] and their gradient.
@@ -28,7 +29,20 @@ impl Attention {
     /// The attention whose tensors are `name.qkv` and `name.out`.
     pub(crate) fn new(table: &Table, name: &str, config: &Config) -> Self {
         let linear = |part: &str| Linear::new(table, &format!("{name}.{part}"));
-        Self { qkv: linear("qkv"), out: linear("out"), heads: config.heads, width: config.width }
+        Self {
+            qkv: linear("qkv"),
+            out: linear("out"),
+            heads: config.heads,
+            width: config.width,
+            precision: Precision::F32,
+        }
+    }
+
+    /// Makes its products of such numbers.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.qkv.set_precision(precision);
+        self.out.set_precision(precision);
+        self.precision = precision;
     }
 
     fn head_width(&self) -> usize {
@@ -45,7 +59,7 @@ impl Attention {
     fn weights<T: Scalar>(&self, qkv: &[T], tokens: usize, head: usize, weights: &mut [T]) {
         let part = |which| self.part(qkv, tokens, head, which);
         let scale = T::of(1.0 / (self.head_width() as f64).sqrt());
-        T::product((weights, tokens), Target::Replace, part(0), part(1).t(), scale);
+        T::product(self.precision, (weights, tokens), Start::Zero, part(0), part(1).t(), scale);
         vectorised(
             #[inline(always)]
             || weights.chunks_exact_mut(tokens).for_each(softmax),
@@ -70,7 +84,14 @@ impl Attention {
                 self.weights(qkv, tokens, head, weights);
                 let values = self.part(qkv, tokens, head, 2);
                 let target = (&mut mixed[head * w..], d);
-                T::product(target, Target::Replace, Matrix::new(weights, tokens), values, T::of(1.0));
+                T::product(
+                    self.precision,
+                    target,
+                    Start::Zero,
+                    Matrix::new(weights, tokens),
+                    values,
+                    T::of(1.0),
+                );
             }
         }
     }
@@ -104,13 +125,14 @@ impl Attention {
                 self.weights(qkv, tokens, head, p);
                 let one = T::of(1.0);
                 T::product(
+                    self.precision,
                     (&mut dqkv[2 * d + column..], 3 * d),
-                    Target::Replace,
+                    Start::Zero,
                     Matrix::new(p, tokens).t(),
                     dout,
                     one,
                 );
-                T::product((dp, tokens), Target::Replace, dout, part(2).t(), one);
+                T::product(self.precision, (dp, tokens), Start::Zero, dout, part(2).t(), one);
                 vectorised(
                     #[inline(always)]
                     || {
@@ -124,8 +146,15 @@ impl Attention {
                     },
                 );
                 let ds = Matrix::new(&*dp, tokens);
-                T::product((&mut dqkv[column..], 3 * d), Target::Replace, ds, part(1), scale);
-                T::product((&mut dqkv[d + column..], 3 * d), Target::Replace, ds.t(), part(0), scale);
+                T::product(self.precision, (&mut dqkv[column..], 3 * d), Start::Zero, ds, part(1), scale);
+                T::product(
+                    self.precision,
+                    (&mut dqkv[d + column..], 3 * d),
+                    Start::Zero,
+                    ds.t(),
+                    part(0),
+                    scale,
+                );
             }
         }
     }

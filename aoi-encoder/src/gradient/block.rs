@@ -6,7 +6,7 @@ use super::attention::{Attention, AttentionScratch};
 use super::feedforward::{Feedforward, FeedforwardScratch};
 use super::scalar::fit;
 use super::{Norm, Scalar};
-use crate::{Config, Table};
+use crate::{Config, Precision, Table};
 
 /// `x += s1 * attention(norm1(x)); x += s2 * feedforward(norm2(x))`, the scales where the architecture has them.
 #[derive(Debug, Clone)]
@@ -60,6 +60,12 @@ impl Block {
             scale2: scale("scale2"),
             width: config.width,
         }
+    }
+
+    /// Makes its products of such numbers.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.attention.set_precision(precision);
+        self.feedforward.set_precision(precision);
     }
 
     /// # Shapes

@@ -8,7 +8,7 @@
 use super::scalar::{fit, vectorised};
 use super::{Linear, Scalar};
 use crate::config::Feedforward as Kind;
-use crate::{Config, Table};
+use crate::{Config, Precision, Table};
 
 /// `W2 gelu(W1 x + b1) + b2`, or the gated `W3 (silu(u) * v) + b3` with `(u, v) = W12 x + b12`.
 #[derive(Debug, Clone)]
@@ -31,6 +31,12 @@ impl Feedforward {
     pub(crate) fn new(table: &Table, name: &str, config: &Config) -> Self {
         let linear = |part: &str| Linear::new(table, &format!("{name}.{part}"));
         Self { first: linear("in"), second: linear("out"), kind: config.feedforward }
+    }
+
+    /// Makes its products of such numbers.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.first.set_precision(precision);
+        self.second.set_precision(precision);
     }
 
     /// Width of the first layer's output, which is kept.

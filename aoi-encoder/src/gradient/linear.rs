@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::Scalar;
-use super::product::{Matrix, Target};
+use super::product::{Matrix, Start};
 use super::scalar::vectorised;
-use crate::Table;
+use crate::{Precision, Table};
 
 /// `y = x W^T + b`, its tensors found in a flat array.
 #[derive(Debug, Clone)]
@@ -15,6 +15,7 @@ pub(crate) struct Linear {
     bias: Range<usize>,
     inputs: usize,
     outputs: usize,
+    precision: Precision,
 }
 
 impl Linear {
@@ -26,7 +27,18 @@ impl Linear {
         let weight = table.get(&format!("{name}.weight")).expect("the table was made for this network");
         let bias = table.get(&format!("{name}.bias")).map_or(0..0, crate::Tensor::range);
         let outputs = weight.shape[0];
-        Self { weight: weight.range(), bias, inputs: weight.len() / outputs, outputs }
+        Self {
+            weight: weight.range(),
+            bias,
+            inputs: weight.len() / outputs,
+            outputs,
+            precision: Precision::F32,
+        }
+    }
+
+    /// Makes its products of such numbers.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
     }
 
     /// Number of inputs.
@@ -42,14 +54,10 @@ impl Linear {
     /// # Shapes
     /// `x` \[n, in\] -> `y` \[n, out\].
     pub(crate) fn forward<T: Scalar>(&self, p: &[T], x: &[T], y: &mut [T]) {
-        let target = if self.bias.is_empty() {
-            Target::Replace
-        } else {
-            y.chunks_exact_mut(self.outputs).for_each(|row| row.copy_from_slice(&p[self.bias.clone()]));
-            Target::Add
-        };
+        let bias = &p[self.bias.clone()];
+        let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
         let w = Matrix::new(&p[self.weight.clone()], self.inputs);
-        T::product((y, self.outputs), target, Matrix::new(x, self.inputs), w.t(), T::of(1.0));
+        T::product(self.precision, (y, self.outputs), start, Matrix::new(x, self.inputs), w.t(), T::of(1.0));
     }
 
     /// From `y_no = sum_i x_ni W_oi + b_o` follow, with `dy` for the gradient of `y`:
@@ -60,7 +68,14 @@ impl Linear {
     pub(crate) fn backward<T: Scalar>(&self, p: &[T], g: &mut [T], x: &[T], dy: &[T], dx: Option<&mut [T]>) {
         let dy_rows = Matrix::new(dy, self.outputs);
         let (dw, one) = (&mut g[self.weight.clone()], T::of(1.0));
-        T::product((dw, self.inputs), Target::Add, dy_rows.t(), Matrix::new(x, self.inputs), one);
+        T::product(
+            self.precision,
+            (dw, self.inputs),
+            Start::Target,
+            dy_rows.t(),
+            Matrix::new(x, self.inputs),
+            one,
+        );
         if !self.bias.is_empty() {
             let db = &mut g[self.bias.clone()];
             vectorised(
@@ -74,7 +89,7 @@ impl Linear {
         }
         if let Some(dx) = dx {
             let w = Matrix::new(&p[self.weight.clone()], self.inputs);
-            T::product((dx, self.inputs), Target::Replace, dy_rows, w, one);
+            T::product(self.precision, (dx, self.inputs), Start::Zero, dy_rows, w, one);
         }
     }
 }

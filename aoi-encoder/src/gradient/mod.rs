@@ -20,7 +20,7 @@ pub use scalar::Scalar;
 
 pub(crate) use linear::Linear;
 pub(crate) use norm::Norm;
-pub(crate) use product::{Matrix, Target};
+pub(crate) use product::{Matrix, Start};
 pub(crate) use scalar::{fit, vectorised};
 pub(crate) use shards::Shards;
 pub(crate) use stack::{Stack, Tape};

@@ -1,8 +1,17 @@
 //! Matrix products of f32 and f64.
 
+use std::cell::RefCell;
+
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
+
+use crate::Precision;
+pub(crate) use crate::kernel::Start;
+use crate::kernel::{Arithmetic, Instructions, Layout, Lines, ProductScratch};
+
+/// Shortest side of a product that is cut into tiles, half a tile: tiles of shorter ones would be mostly zeros.
+const LEAST: usize = 16;
 
 /// A matrix in a slice, row by row, or the transpose of one.
 #[derive(Debug, Clone, Copy)]
@@ -34,45 +43,100 @@ impl<'a, T> Matrix<'a, T> {
         let view = MatRef::from_row_major_slice_with_stride(self.data, self.rows, self.columns, self.stride);
         if self.transposed { view.transpose() } else { view }
     }
+
+    /// Rows and columns.
+    fn shape(self) -> (usize, usize) {
+        if self.transposed { (self.columns, self.rows) } else { (self.rows, self.columns) }
+    }
 }
 
-/// What becomes of the target of a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// It is replaced.
-    Replace,
-    /// It is added to.
-    Add,
+impl<'a> Matrix<'a, f32> {
+    /// Its rows.
+    fn lines(self) -> Lines<'a> {
+        let (row, inner) = if self.transposed { (1, self.stride) } else { (self.stride, 1) };
+        Lines { data: self.data, layout: Layout { row, inner } }
+    }
 }
 
 /// Numbers with a matrix product; sealed, since the module is private.
 pub trait Product: Sized {
-    /// `c = scale a b` or `c += scale a b`; row i of `c` starts at `i * stride`.
+    /// `c = start + scale a b`; row i of `c` starts at `i * stride`. f32 factors are rounded first where the precision says so; f64 never are. On the caller's thread, so that a result depends on its
+    /// operands and the processor alone.
     fn product(
+        precision: Precision,
         c: (&mut [Self], usize),
-        target: Target,
+        start: Start<'_, Self>,
         a: Matrix<'_, Self>,
         b: Matrix<'_, Self>,
         scale: Self,
     );
 }
 
-/// By faer, on the caller's thread, so that a result depends on its operands alone.
-impl<T: ComplexField> Product for T {
-    fn product((c, stride): (&mut [T], usize), target: Target, a: Matrix<'_, T>, b: Matrix<'_, T>, scale: T) {
-        let (a, b) = (a.view(), b.view());
-        let accumulate = if target == Target::Add { Accum::Add } else { Accum::Replace };
-        // Rows as the columns of the transpose: faer 0.24's own constructor for strided mutable rows lays them out as columns.
-        let c =
-            MatMut::from_column_major_slice_with_stride_mut(c, b.ncols(), a.nrows(), stride).transpose_mut();
-        matmul(c, accumulate, a, b, scale, Par::Seq);
+impl Product for f64 {
+    fn product(
+        _: Precision,
+        c: (&mut [Self], usize),
+        start: Start<'_, Self>,
+        a: Matrix<'_, Self>,
+        b: Matrix<'_, Self>,
+        scale: Self,
+    ) {
+        by_faer(c, start, a, b, scale);
     }
+}
+
+thread_local! {
+    /// What products of this thread are cut into.
+    static SCRATCH: RefCell<ProductScratch> = RefCell::default();
+}
+
+/// In tiles; in f32 only where the processor has a matrix unit for them and they are not mostly filled up, otherwise by faer.
+impl Product for f32 {
+    fn product(
+        precision: Precision,
+        c: (&mut [Self], usize),
+        start: Start<'_, Self>,
+        a: Matrix<'_, Self>,
+        b: Matrix<'_, Self>,
+        scale: Self,
+    ) {
+        let (rows, inner, columns) = (a.shape().0, a.shape().1, b.shape().1);
+        let arithmetic = Arithmetic { instructions: Instructions::best(), precision };
+        let least = if precision == Precision::F32 { LEAST } else { 1 };
+        let slices =
+            arithmetic.slices().filter(|_| [rows, columns, inner].into_iter().all(|side| side >= least));
+        let Some(slices) = slices else { return by_faer(c, start, a, b, scale) };
+        let size = (rows, columns, inner);
+        let (arithmetic, factors) = ((arithmetic.instructions, slices), (a.lines(), b.t().lines()));
+        SCRATCH.with_borrow_mut(|scratch| scratch.multiply(arithmetic, size, factors, c, (scale, start)));
+    }
+}
+
+fn by_faer<T: ComplexField + Copy>(
+    (c, stride): (&mut [T], usize),
+    start: Start<'_, T>,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    scale: T,
+) {
+    let (a, b) = (a.view(), b.view());
+    let accumulate = match start {
+        Start::Zero => Accum::Replace,
+        Start::Target => Accum::Add,
+        Start::Bias(bias) => {
+            c.chunks_mut(stride).take(a.nrows()).for_each(|row| row[..bias.len()].copy_from_slice(bias));
+            Accum::Add
+        }
+    };
+    // Rows as the columns of the transpose: faer 0.24's own constructor for strided mutable rows lays them out as columns.
+    let c = MatMut::from_column_major_slice_with_stride_mut(c, b.ncols(), a.nrows(), stride).transpose_mut();
+    matmul(c, accumulate, a, b, scale, Par::Seq);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aoi_testing::lattice_f32;
+    use aoi_testing::{Seeded, lattice_f32};
 
     /// Entry (i, j) of a product of parts, by definition.
     fn entry(a: &[f32], b: &[f32], k: usize, at: impl Fn(usize) -> (usize, usize)) -> f32 {
@@ -83,16 +147,30 @@ mod tests {
     #[expect(clippy::many_single_char_names, reason = "sizes, indices and matrices of a product")]
     fn parts_and_transposes_are_multiplied_and_nothing_else_is_touched() {
         // Integers: every order of summation gives the same number.
-        for (m, n, k) in
-            [(1, 1, 1), (3, 2, 5), (17, 33, 16), (2, 40, 7), (31, 1, 3), (50, 50, 64), (64, 50, 49)]
-        {
+        for (m, n, k) in [
+            (1, 1, 1),
+            (3, 2, 5),
+            (17, 33, 16),
+            (2, 40, 7),
+            (31, 1, 3),
+            (50, 50, 64),
+            (64, 50, 49),
+            (300, 20, 530),
+        ] {
             let strides = (k + 3, n + 2, n + 5);
             let (a, b) = (lattice_f32(m * strides.0, 1), lattice_f32(k * strides.1, 2));
-            let before = lattice_f32(m * strides.2, 3);
-            for target in [Target::Replace, Target::Add] {
+            let (before, bias) = (lattice_f32(m * strides.2, 3), lattice_f32(n, 6));
+            for start in [Start::Zero, Start::Target, Start::Bias(&bias)] {
                 let mut c = before.clone();
                 let left = Matrix::part(&a, (m, k), strides.0);
-                f32::product((&mut c, strides.2), target, left, Matrix::part(&b, (k, n), strides.1), 2.0);
+                f32::product(
+                    Precision::F32,
+                    (&mut c, strides.2),
+                    start,
+                    left,
+                    Matrix::part(&b, (k, n), strides.1),
+                    2.0,
+                );
                 for (place, (&c, &before)) in c.iter().zip(&before).enumerate() {
                     let (i, j) = (place / strides.2, place % strides.2);
                     let product = if j < n {
@@ -100,17 +178,54 @@ mod tests {
                     } else {
                         0.0
                     };
-                    let kept = if j < n && target == Target::Replace { 0.0 } else { before };
-                    assert_eq!(c, kept + product, "{m} x {n} x {k}, ({i}, {j}), {target:?}");
+                    let first = match start {
+                        Start::Zero if j < n => 0.0,
+                        Start::Bias(bias) if j < n => bias[j],
+                        _ => before,
+                    };
+                    assert_eq!(c, first + product, "{m} x {n} x {k}, ({i}, {j}), {start:?}");
                 }
             }
             // The transpose of [k, m] times the transpose of [n, k].
             let (a, b) = (lattice_f32(k * m, 4), lattice_f32(n * k, 5));
             let mut c = vec![0.0; m * n];
-            f32::product((&mut c, n), Target::Replace, Matrix::new(&a, m).t(), Matrix::new(&b, k).t(), 1.0);
+            f32::product(
+                Precision::F32,
+                (&mut c, n),
+                Start::Zero,
+                Matrix::new(&a, m).t(),
+                Matrix::new(&b, k).t(),
+                1.0,
+            );
             for (place, &c) in c.iter().enumerate() {
                 let (i, j) = (place / n, place % n);
                 assert_eq!(c, entry(&a, &b, k, |l| (l * m + i, j * k + l)), "{m} x {n} x {k}, ({i}, {j})");
+            }
+        }
+    }
+
+    #[test]
+    fn factors_are_rounded_where_the_precision_says_so() {
+        let mut seeded = Seeded::new(9);
+        // Sides below and beyond a tile, more summed entries and rows than are cut at once.
+        for (m, n, k) in [(1, 3, 2), (17, 40, 33), (300, 20, 700)] {
+            let (a, b) = (seeded.normals_f32(m * k), seeded.normals_f32(k * n));
+            // To the nearest number of eight binary digits, of two the even one.
+            let rounded = |v: f32| {
+                let (bits, odd) = (v.to_bits(), v.to_bits() >> 16 & 1);
+                f64::from(f32::from_bits((bits + 0x7fff + odd) & 0xffff_0000))
+            };
+            let sums = |number: &dyn Fn(f32) -> f64| -> Vec<f64> {
+                let at = |place: usize| (0..k).map(move |l| (place / n * k + l, l * n + place % n));
+                (0..m * n).map(|place| at(place).map(|(i, j)| number(a[i]) * number(b[j])).sum()).collect()
+            };
+            let exact = [(Precision::F32, sums(&|v| f64::from(v))), (Precision::Bf16, sums(&rounded))];
+            for (precision, exact) in exact {
+                let mut c = vec![0.0; m * n];
+                let (a, b) = (Matrix::new(&a, k), Matrix::new(&b, n));
+                f32::product(precision, (&mut c, n), Start::Zero, a, b, 1.0);
+                // Up to 700 roundings at 2^-24 of partial sums, which stay below 128.
+                aoi_testing::assert_all_close(&c, &exact, 2e-6 * k as f64, 0.0);
             }
         }
     }

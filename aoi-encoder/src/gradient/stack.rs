@@ -3,7 +3,7 @@
 use super::Scalar;
 use super::block::{Block, Kept, Scratch};
 use super::scalar::fit;
-use crate::{Config, Table};
+use crate::{Config, Precision, Table};
 
 /// All blocks of an encoder or a decoder, without the norm behind them.
 #[derive(Debug, Clone)]
@@ -44,6 +44,11 @@ impl Stack {
     pub(crate) fn new(table: &Table, prefix: &str, config: &Config) -> Self {
         let block = |i| Block::new(table, &format!("{prefix}block.{i}"), config);
         Self { blocks: (0..config.depth).map(block).collect() }
+    }
+
+    /// Makes its products of such numbers.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.blocks.iter_mut().for_each(|block| block.set_precision(precision));
     }
 
     /// Takes the tokens through every block, onto the tape.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::scalar::fit;
 use super::{Linear, Scalar};
 use crate::positions::sin_cos;
-use crate::{Config, Positions, Table};
+use crate::{Config, Positions, Precision, Table};
 
 /// The layer before the first block, for images of the grid that the positions are stored for.
 #[derive(Debug, Clone)]
@@ -39,6 +39,11 @@ impl Tokens {
             fixed,
             config: config.clone(),
         }
+    }
+
+    /// Makes its products of such numbers.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.patch.set_precision(precision);
     }
 
     /// Copies the pixels of patch `index` of an image, \[c, p, p\].

@@ -18,7 +18,11 @@ pub(crate) use panel::{Epilogue, Layout, Packed, Tile, multiply_panel};
 pub(crate) use rows::{add_block, layer_norm, softmax_columns, softmax_rows, swiglu};
 #[cfg(feature = "training")]
 pub(crate) use rows::{erf, exp, with};
-pub(crate) use tiles::{BLOCK, SIDE, SLICES, Session, TileColumns, TileRows};
+#[cfg(feature = "training")]
+pub(crate) use tiles::Start;
+pub(crate) use tiles::{BLOCK, SIDE, SLICES, Session, Sums, TileColumns, TileRows, each_block};
+#[cfg(feature = "training")]
+pub(crate) use tiles::{Lines, ProductScratch};
 
 /// The instructions to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +65,11 @@ impl Instructions {
 
 /// The numbers that products are made of; their sums are f32 in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(
+    feature = "training",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 #[non_exhaustive]
 pub enum Precision {
     /// f32, as the weights. On [`Instructions::Amx`] every number is the sum of three bf16 and a product the sum of the six largest of

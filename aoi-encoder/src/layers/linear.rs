@@ -1,7 +1,7 @@
 //! A linear layer, packed for the arithmetic at hand.
 
 use super::activations::Activations;
-use crate::kernel::{Arithmetic, BLOCK, Epilogue, Packed, SIDE, Session, TileColumns, TileRows, add_block};
+use crate::kernel::{Arithmetic, BLOCK, Epilogue, Packed, Sums, TileColumns, add_block, each_block};
 
 /// `x W^T + b`, with what becomes of it.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Linear {
                 packed.apply(instructions, n, (x.floats(), x.stride()), (out, stride), epilogue);
             }
             Form::Tiles(tiles, bias) => {
-                each_block(arithmetic, (n, x.rows()), tiles, |(top, index), sums| {
+                each_block(instructions, (n, x.rows()), tiles, |(top, index), sums| {
                     let target = &mut out[top * stride + index * BLOCK..];
                     add_block(instructions, (sums, &bias[index]), epilogue, (target, stride));
                 });
@@ -83,8 +83,8 @@ impl Linear {
             }
             Form::Tiles(tiles, bias) => {
                 let epilogue = if tiles.slices() == 1 { Epilogue::RoughGelu } else { Epilogue::Gelu };
-                let mut done = Block([0.0; BLOCK * BLOCK]);
-                each_block(arithmetic, (n, x.rows()), tiles, |(top, index), sums| {
+                let mut done = Sums([0.0; BLOCK * BLOCK]);
+                each_block(instructions, (n, x.rows()), tiles, |(top, index), sums| {
                     let target = &mut done.0[..sums.len()];
                     add_block(instructions, (sums, &bias[index]), epilogue, (target, BLOCK));
                     // The columns of a block are the summed entries of one step of the next product.
@@ -94,35 +94,3 @@ impl Linear {
         }
     }
 }
-
-/// Hands out the sums \[rows, 32\] of every block with its first row and the index of its columns; columns turn slowest, so that they stay in the
-/// cache. A block is handed out when the next one has been asked for: its last sums need not be waited for.
-fn each_block(
-    arithmetic: Arithmetic,
-    (n, rows): (usize, &TileRows),
-    tiles: &TileColumns,
-    mut take: impl FnMut((usize, usize), &[f32]),
-) {
-    let session = Session::new(arithmetic.instructions);
-    let [mut done, mut sums] = [const { Block([0.0; BLOCK * BLOCK]) }; 2];
-    let (mut done, mut sums) = (&mut done, &mut sums);
-    let mut before = None;
-    for index in 0..tiles.columns() / BLOCK {
-        for top in (0..n).step_by(BLOCK) {
-            let here = BLOCK.min(n - top);
-            let left = (rows, top / SIDE, here > SIDE);
-            session.multiply(left, (tiles, index * BLOCK / SIDE, top / BLOCK), &mut sums.0, BLOCK);
-            if let Some((place, here)) = before.replace(((top, index), here)) {
-                take(place, &done.0[..here * BLOCK]);
-            }
-            std::mem::swap(&mut done, &mut sums);
-        }
-    }
-    if let Some((place, here)) = before {
-        take(place, &done.0[..here * BLOCK]);
-    }
-}
-
-/// The sums of a block, each row on its own cache lines.
-#[repr(align(64))]
-struct Block([f32; BLOCK * BLOCK]);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{MaeTape, Mask, initial, target};
 use crate::gradient::{Linear, Norm, Scalar, Stack, Tokens};
 use crate::positions::sin_cos;
-use crate::{Config, Error, Feedforward, Params, Positions, Result, Role, Table, images_grid};
+use crate::{Config, Error, Feedforward, Params, Positions, Precision, Result, Role, Table, images_grid};
 
 /// The decoder's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,17 @@ impl Mae {
             config: config.clone(),
             table: Arc::new(table),
         })
+    }
+
+    /// The same autoencoder with products of such numbers; weights, norms and the loss stay f32.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.tokens.set_precision(precision);
+        self.encoder.set_precision(precision);
+        self.embed.set_precision(precision);
+        self.decoder.set_precision(precision);
+        self.predict.set_precision(precision);
+        self
     }
 
     /// The encoder's architecture.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Augmentation, text};
 use crate::config::{PrefixPositions, Resampling};
 use crate::mae::Decoder;
-use crate::{Config, Error, Grid, Positions, Result};
+use crate::{Config, Error, Grid, Positions, Precision, Result};
 
 /// A pre-training run; every field has a default, and unknown fields are refused.
 ///
@@ -213,6 +213,8 @@ pub struct RunSection {
     pub at_once: usize,
     /// Whether activations are computed again in the backward instead of kept: less memory, a third more work, the same bits.
     pub recompute: bool,
+    /// What products are made of: `"f32"`, or `"bf16"` (faster where the processor has instructions for them).
+    pub precision: Precision,
     /// Steps between checkpoints.
     pub checkpoint_steps: u64,
     /// Epochs between validations.
@@ -232,6 +234,7 @@ impl Default for RunSection {
             batch: 32,
             at_once: 8,
             recompute: false,
+            precision: Precision::F32,
             checkpoint_steps: 100,
             validate_epochs: 5,
             patience: 0,

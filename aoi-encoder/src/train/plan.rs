@@ -42,7 +42,8 @@ impl Plan {
         pictures.set_channels(encoder.channels);
         let decoder =
             given.decoder.unwrap_or(Decoder { width: encoder.width, depth: 2, heads: encoder.heads });
-        let mae = Mae::new(&encoder, decoder, given.masking.normalised_targets)?;
+        let mae = Mae::new(&encoder, decoder, given.masking.normalised_targets)?
+            .with_precision(given.run.precision);
         Mask::shown(encoder.grid.len(), given.masking.ratio)?;
         let normalisation = match (&given.images.mean, &given.images.std) {
             (Some(mean), Some(std)) => Normalisation::new(encoder.channels, Some(mean), Some(std))?,

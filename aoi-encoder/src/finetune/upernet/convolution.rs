@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use crate::gradient::{Matrix, Scalar, Target, fit};
-use crate::{Grid, Table};
+use crate::gradient::{Matrix, Scalar, Start, fit};
+use crate::{Grid, Precision, Table};
 
 /// `y[u] = sum over taps k of x[u + k] W_k^T`, zeros beyond the border, no bias: a norm follows.
 ///
@@ -20,6 +20,7 @@ pub(super) struct Convolution {
     inputs: usize,
     outputs: usize,
     side: usize,
+    precision: Precision,
 }
 
 /// Pixels of a band.
@@ -40,7 +41,12 @@ impl Convolution {
     pub(super) fn new(table: &Table, name: &str) -> Self {
         let weight = table.get(&format!("{name}.weight")).expect("the table was made for this head");
         let [outputs, side, _, inputs] = weight.shape[..] else { unreachable!("four axes") };
-        Self { weight: weight.range(), inputs, outputs, side }
+        Self { weight: weight.range(), inputs, outputs, side, precision: Precision::F32 }
+    }
+
+    /// Makes its products of such numbers.
+    pub(super) fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
     }
 
     /// Number of inputs.
@@ -97,14 +103,14 @@ impl Convolution {
         let (columns, one) = (self.side * self.side * self.inputs, T::of(1.0));
         let w = Matrix::new(&p[self.weight.clone()], columns).t();
         if self.side == 1 {
-            T::product((y, self.outputs), Target::Replace, Matrix::new(x, columns), w, one);
+            T::product(self.precision, (y, self.outputs), Start::Zero, Matrix::new(x, columns), w, one);
             return;
         }
         for (band, y) in y.chunks_mut(BAND * self.outputs).enumerate() {
             let pixels = y.len() / self.outputs;
             let taps = fit(&mut scratch.taps, pixels * columns);
             self.gather(grid, band * BAND..band * BAND + pixels, x, taps);
-            T::product((y, self.outputs), Target::Replace, Matrix::new(taps, columns), w, one);
+            T::product(self.precision, (y, self.outputs), Start::Zero, Matrix::new(taps, columns), w, one);
         }
     }
 
@@ -126,9 +132,9 @@ impl Convolution {
         let dw = &mut g[self.weight.clone()];
         if self.side == 1 {
             let dy = Matrix::new(dy, self.outputs);
-            T::product((dw, columns), Target::Add, dy.t(), Matrix::new(x, columns), one);
+            T::product(self.precision, (dw, columns), Start::Target, dy.t(), Matrix::new(x, columns), one);
             if let Some(dx) = dx {
-                T::product((dx, columns), Target::Add, dy, w, one);
+                T::product(self.precision, (dx, columns), Start::Target, dy, w, one);
             }
             return;
         }
@@ -139,10 +145,17 @@ impl Convolution {
             let taps = fit(taps, pixels * columns);
             self.gather(grid, band.clone(), x, taps);
             let dy = Matrix::new(dy, self.outputs);
-            T::product((&mut *dw, columns), Target::Add, dy.t(), Matrix::new(taps, columns), one);
+            T::product(
+                self.precision,
+                (&mut *dw, columns),
+                Start::Target,
+                dy.t(),
+                Matrix::new(taps, columns),
+                one,
+            );
             if let Some(dx) = &mut dx {
                 let dtaps = fit(dtaps, pixels * columns);
-                T::product((&mut *dtaps, columns), Target::Replace, dy, w, one);
+                T::product(self.precision, (&mut *dtaps, columns), Start::Zero, dy, w, one);
                 self.visit(grid, band, |place, tap| {
                     if let Some(place) = place {
                         let sums = dx[place * n..(place + 1) * n].iter_mut();

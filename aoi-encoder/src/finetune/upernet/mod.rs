@@ -21,7 +21,7 @@ pub(super) use self::tape::UpernetTape;
 use self::unit::Unit;
 use super::enlarge::Enlarge;
 use crate::gradient::{Linear, Scalar, fit};
-use crate::{Config, Grid, Result, Role, Table};
+use crate::{Config, Grid, Precision, Result, Role, Table};
 
 /// Blocks that are looked at; fewer where the encoder has fewer.
 const LEVELS: usize = 4;
@@ -91,6 +91,16 @@ impl Upernet {
             d: config.width,
             width,
         }
+    }
+
+    /// Makes its products of such numbers.
+    pub(super) fn set_precision(&mut self, precision: Precision) {
+        let pooled = self.pooled.iter_mut().map(|(_, _, unit)| unit);
+        let single = [&mut self.bottleneck, &mut self.fusion];
+        for unit in self.lateral.iter_mut().chain(pooled).chain(&mut self.smooth).chain(single) {
+            unit.set_precision(precision);
+        }
+        self.classifier.set_precision(precision);
     }
 
     /// Units, in the order of their statistics.

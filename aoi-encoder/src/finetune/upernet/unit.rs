@@ -3,7 +3,7 @@
 use super::batch_norm::{BatchNorm, Moments};
 use super::convolution::{Convolution, ConvolutionScratch};
 use crate::gradient::{Scalar, fit};
-use crate::{Grid, Result, Role, Table};
+use crate::{Grid, Precision, Result, Role, Table};
 
 /// `max(0, norm(convolution(x)))`.
 #[derive(Debug, Clone)]
@@ -46,6 +46,11 @@ impl Unit {
             convolution: Convolution::new(table, &format!("{name}.conv")),
             norm: BatchNorm::new(table, &format!("{name}.norm")),
         }
+    }
+
+    /// Makes its products of such numbers.
+    pub(super) fn set_precision(&mut self, precision: Precision) {
+        self.convolution.set_precision(precision);
     }
 
     /// # Shapes

@@ -1,13 +1,12 @@
 //! The right-hand side of a tile product: panels of sixteen columns, summed entries in pairs.
 
-use super::{BLOCK, DEPTH, SIDE, TILE, TileRows, round, transpose, widen};
-use crate::kernel::rows::with;
-use crate::kernel::{Buffer, Instructions, fetch};
+use super::{BLOCK, DEPTH, SIDE, TILE, TileRows, interleave, round, transpose, widen};
+use crate::kernel::{Buffer, Instructions};
 
 /// Columns in tiles \[columns / 16, steps, slices, 16 pairs, 16 columns, 2\]; an even number of panels, filled up with zeros.
 #[derive(Debug, Default)]
 pub(crate) struct TileColumns {
-    tiles: Buffer<u16>,
+    pub(super) tiles: Buffer<u16>,
     steps: usize,
     slices: usize,
     columns: usize,
@@ -62,38 +61,7 @@ impl TileColumns {
         (n, width): (usize, usize),
     ) {
         assert!(self.steps == n.div_ceil(DEPTH) && self.columns >= width, "columns of another size");
-        let (steps, panels) = (self.steps, width.div_ceil(SIDE));
-        let tiles = self.tiles.chunks_exact_mut(self.slices * TILE);
-        for (at, tiles) in tiles.enumerate().take(panels * steps) {
-            let (left, top) = (at / steps * SIDE, at % steps * DEPTH);
-            let row = |i: usize| {
-                let mut padded = [0.0_f32; SIDE];
-                if top + i >= n {
-                    return padded;
-                }
-                let start = (top + i) * stride + left;
-                if let Some(whole) = x[start..].first_chunk() {
-                    padded = *whole;
-                    padded[SIDE.min(width - left)..].fill(0.0);
-                } else {
-                    let here = SIDE.min(width - left);
-                    padded[..here].copy_from_slice(&x[start..start + here]);
-                }
-                padded
-            };
-            for line in 0..SIDE {
-                // The same rows of the next tile.
-                for soon in (0..2).map(|i| (top + DEPTH + 2 * line + i) * stride + left) {
-                    fetch(x.get(soon..soon + 1).unwrap_or_default());
-                }
-                let rows = [row(2 * line), row(2 * line + 1)];
-                with(
-                    instructions,
-                    #[inline(always)]
-                    || pair(rows, tiles, line),
-                );
-            }
-        }
+        interleave::interleave(instructions, (x, stride), (n, width), self.slices, &mut self.tiles);
     }
 
     /// Columns, those that fill the last panels up included.
@@ -111,19 +79,5 @@ impl TileColumns {
 
     pub(crate) fn tiles(&self) -> &[u16] {
         &self.tiles
-    }
-}
-
-/// Two rows cut into slices, number by number in turns, on the same line of every tile.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "inlined into the function that has the instructions enabled")]
-fn pair(mut rows: [[f32; SIDE]; 2], tiles: &mut [u16], line: usize) {
-    for tile in tiles.as_chunks_mut::<TILE>().0 {
-        let out = tile[line * DEPTH..(line + 1) * DEPTH].as_chunks_mut::<2>().0;
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = [round(rows[0][i]), round(rows[1][i])];
-            rows[0][i] -= widen(out[0]);
-            rows[1][i] -= widen(out[1]);
-        }
     }
 }

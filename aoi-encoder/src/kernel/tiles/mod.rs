@@ -7,8 +7,12 @@
 //! Every entry of a product is one sum over the same tiles in the same order, so a row's result does not depend on other rows.
 
 mod amx;
+mod blocks;
 mod columns;
 mod dot;
+mod interleave;
+#[cfg(feature = "training")]
+mod product;
 mod rows;
 mod transpose;
 
@@ -16,7 +20,10 @@ mod transpose;
 mod tests;
 
 pub(crate) use amx::is_available as amx_is_available;
+pub(crate) use blocks::{Sums, each_block};
 pub(crate) use columns::TileColumns;
+#[cfg(feature = "training")]
+pub(crate) use product::{Lines, ProductScratch, Start};
 pub(crate) use rows::TileRows;
 
 use super::Instructions;

@@ -81,12 +81,7 @@ impl TileRows {
     pub(crate) fn fill_row(&mut self, instructions: Instructions, row: usize, x: &[f32], scale: f32) {
         assert!(x.len().div_ceil(DEPTH) == self.steps, "rows of another length");
         let (first, slices) = (self.start(row, 0), self.slices);
-        let line = &mut self.tiles[first..];
-        #[cfg(target_arch = "x86_64")]
-        if matches!(instructions, Instructions::Amx) {
-            return vectors::round_row(x, scale, line, slices);
-        }
-        round_row(x, scale, line, slices);
+        round_line(instructions, x, scale, &mut self.tiles[first..], slices);
     }
 
     /// Fills 32 entries of up to 32 rows from row `top` on, at one step.
@@ -111,7 +106,16 @@ impl TileRows {
     }
 }
 
-/// One row into its lines, cut into slices: each the bf16 nearest to what the ones before leave.
+/// One row into its lines, cut into slices; the lines of a step are a tile apart.
+pub(super) fn round_line(instructions: Instructions, x: &[f32], scale: f32, line: &mut [u16], slices: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if matches!(instructions, Instructions::Amx) {
+        return vectors::round_row(x, scale, line, slices);
+    }
+    round_row(x, scale, line, slices);
+}
+
+/// The same in plain Rust: each slice the bf16 nearest to what the ones before leave.
 fn round_row(x: &[f32], scale: f32, line: &mut [u16], slices: usize) {
     for (step, x) in x.chunks(DEPTH).enumerate() {
         for (at, &x) in x.iter().enumerate() {
@@ -135,9 +139,9 @@ fn round_row(x: &[f32], scale: f32, line: &mut [u16], slices: usize) {
 #[cfg(target_arch = "x86_64")]
 mod vectors {
     use std::arch::x86_64::{
-        __m256bh, __m256i, __m512, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
-        _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_slli_epi32,
-        _mm512_sub_ps,
+        __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepu16_epi32,
+        _mm512_cvtne2ps_pbh, _mm512_extracti64x4_epi64, _mm512_loadu_ps, _mm512_maskz_loadu_ps,
+        _mm512_mul_ps, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_si512, _mm512_sub_ps,
     };
     use std::mem::transmute;
 
@@ -170,14 +174,20 @@ mod vectors {
     #[expect(unsafe_code, reason = "SIMD through raw pointers")]
     unsafe fn row<const N: usize>(x: &[f32], scale: f32, line: &mut [u16]) {
         let scale = _mm512_set1_ps(scale);
-        for start in (0..x.len().next_multiple_of(DEPTH)).step_by(SIDE) {
-            let here = x.len().saturating_sub(start).min(SIDE);
-            let mask = u16::try_from((1_u32 << here) - 1).unwrap_or(u16::MAX);
-            let target = start / DEPTH * N * TILE + start % DEPTH;
-            // SAFETY: the mask keeps the load inside the row; the caller's promise covers the store.
-            unsafe {
-                let x = _mm512_maskz_loadu_ps(mask, x.as_ptr().wrapping_add(start));
-                cut::<N>(_mm512_mul_ps(x, scale), line.as_mut_ptr().add(target));
+        let (whole, rest) = x.as_chunks::<DEPTH>();
+        // SAFETY: the masks keep the loads inside the row; the caller's promise covers the stores.
+        unsafe {
+            for (step, x) in whole.iter().enumerate() {
+                let halves = [_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(SIDE))];
+                cut::<N>(halves.map(|x| _mm512_mul_ps(x, scale)), line.as_mut_ptr().add(step * N * TILE));
+            }
+            if !rest.is_empty() {
+                let halves = [0, SIDE].map(|start| {
+                    let here = rest.len().saturating_sub(start).min(SIDE);
+                    let mask = u16::try_from((1_u32 << here) - 1).unwrap_or(u16::MAX);
+                    _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, rest.as_ptr().wrapping_add(start)), scale)
+                });
+                cut::<N>(halves, line.as_mut_ptr().add(whole.len() * N * TILE));
             }
         }
     }
@@ -187,29 +197,35 @@ mod vectors {
     #[target_feature(enable = "avx512f,avx512bf16")]
     #[expect(unsafe_code, reason = "SIMD through raw pointers")]
     unsafe fn tile<const N: usize>(x: &[f32], tiles: &mut [u16]) {
-        for start in (0..x.len()).step_by(SIDE) {
-            // SAFETY: whole rows of 32 numbers, so sixteen from `start` on are inside; the caller's promise covers the store.
-            unsafe { cut::<N>(_mm512_loadu_ps(x.as_ptr().add(start)), tiles.as_mut_ptr().add(start)) }
+        for (line, x) in x.as_chunks::<DEPTH>().0.iter().enumerate() {
+            // SAFETY: 32 numbers; the caller's promise covers the stores.
+            unsafe {
+                let halves = [_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(SIDE))];
+                cut::<N>(halves, tiles.as_mut_ptr().add(line * DEPTH));
+            }
         }
     }
 
-    /// Sixteen numbers to the same place in every slice.
+    /// Twice sixteen numbers to the same line of every slice.
     ///
     /// # Safety
-    /// AVX-512F and AVX-512 BF16 must be there; sixteen numbers fit at `target` in every slice, a tile apart.
+    /// AVX-512F and AVX-512 BF16 must be there; 32 numbers fit at `target` in every slice, a tile apart.
     #[target_feature(enable = "avx512f,avx512bf16")]
     #[inline]
     #[expect(unsafe_code, reason = "SIMD through raw pointers")]
-    unsafe fn cut<const N: usize>(mut rest: __m512, target: *mut u16) {
+    unsafe fn cut<const N: usize>([mut low, mut high]: [__m512; 2], target: *mut u16) {
         for slice in 0..N {
-            let halves: __m256bh = _mm512_cvtneps_pbh(rest);
-            // SAFETY: the caller's promise; both types are sixteen 16-bit numbers.
+            // SAFETY: the caller's promise; both types are 32 numbers of 16 bits.
             let bits = unsafe {
-                target.add(slice * TILE).cast::<__m256bh>().write_unaligned(halves);
-                transmute::<__m256bh, __m256i>(halves)
+                let bits = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+                _mm512_storeu_si512(target.add(slice * TILE).cast(), bits);
+                bits
             };
-            let widened = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)));
-            rest = _mm512_sub_ps(rest, widened);
+            if slice + 1 < N {
+                let widen = |half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)));
+                low = _mm512_sub_ps(low, widen(_mm512_castsi512_si256(bits)));
+                high = _mm512_sub_ps(high, widen(_mm512_extracti64x4_epi64::<1>(bits)));
+            }
         }
     }
 }
