@@ -5,7 +5,8 @@ use std::sync::Arc;
 use aoi_encoder::mae::{Decoder, Mae, MaeBatches, MaeTape, Mask};
 use aoi_encoder::ndarray::{Array4, Axis, s};
 use aoi_encoder::{
-    Config, Error, Feedforward, Grid, Params, Positions, Precision, PrefixPositions, Resampling, Role, Table,
+    Config, Error, Feedforward, Grid, Params, Positions, Precision, PrefixPositions, Resampling, Role,
+    Scalar, Table,
 };
 use aoi_testing::{Seeded, check_gradient, for_each_case};
 
@@ -112,8 +113,8 @@ fn gradients_of_f32_and_bf16_are_near_those_of_f64() {
     let (images, masks) = (images(&larger(), 3, 14), masks(&larger(), 3));
     let (loss, exact) = gradient(&mae, &p, &images, &masks, false);
     let mut single = Params::<f32>::zeros(mae.table().clone());
-    single.values_mut().iter_mut().zip(p.values()).for_each(|(s, &p)| *s = p as f32);
-    let pixels = images.mapv(|v| v as f32);
+    single.values_mut().iter_mut().zip(p.values()).for_each(|(s, &p)| *s = Scalar::of(p));
+    let pixels = images.mapv(<f32 as Scalar>::of);
     // Relative to the largest entry of each tensor: roundings of 2^-24 add up to some tens of them, those of 2^-9 likewise. The upper bound of f32 is
     // below the lower one of bf16, so that neither can stand for the other.
     for (precision, off, at_least) in [(Precision::F32, 2e-5, 0.0), (Precision::Bf16, 6e-2, 1e-3)] {

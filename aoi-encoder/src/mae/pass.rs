@@ -17,6 +17,18 @@ pub struct MaeTape<T> {
     gathered_normed: Vec<T>,
     pub(super) predicted: Vec<T>,
     targets: Vec<T>,
+    back: Back<T>,
+}
+
+/// Gradients on their way back, by what they belong to.
+#[derive(Debug, Default)]
+struct Back<T> {
+    gathered_normed: Vec<T>,
+    gathered: Vec<T>,
+    sequence: Vec<T>,
+    embedded: Vec<T>,
+    normed: Vec<T>,
+    x: Vec<T>,
 }
 
 impl<T: Scalar> MaeTape<T> {
@@ -36,6 +48,7 @@ impl<T: Scalar> MaeTape<T> {
             gathered_normed: empty(),
             predicted: empty(),
             targets: empty(),
+            back: Back::default(),
         }
     }
 }
@@ -137,17 +150,17 @@ impl Mae {
         let factor = T::of(2.0 * share / tape.predicted.len() as f64);
         let dpredicted = &mut tape.predicted;
         dpredicted.iter_mut().zip(&tape.targets).for_each(|(p, &t)| *p = factor * (*p - t));
-        let zeros = |n| vec![T::default(); n];
-        let mut dnormed = zeros(tape.gathered.len());
-        self.predict.backward(p, g, &tape.gathered_normed, dpredicted, Some(&mut dnormed));
-        let mut dgathered = zeros(tape.gathered.len());
-        self.decoder_norm.backward(p, g, &tape.gathered, &dnormed, &mut dgathered);
-        let mut dsequence = zeros(tape.sequence.len());
+        let Back { gathered_normed, gathered, sequence, embedded, normed, x } = &mut tape.back;
+        let dgathered_normed = fit(gathered_normed, tape.gathered.len());
+        self.predict.backward(p, g, &tape.gathered_normed, dpredicted, Some(dgathered_normed));
+        let dgathered = zeros(gathered, tape.gathered.len());
+        self.decoder_norm.backward(p, g, &tape.gathered, dgathered_normed, dgathered);
+        let dsequence = zeros(sequence, tape.sequence.len());
         for (row, d_row) in self.masked_rows(masks).zip(dgathered.chunks_exact(d)) {
             dsequence[row * d..(row + 1) * d].copy_from_slice(d_row);
         }
-        self.decoder.backward((p, g), all, &mut tape.decoder, (&mut dsequence, &[]));
-        let mut dembedded = zeros(tape.embedded.len());
+        self.decoder.backward((p, g), all, &mut tape.decoder, (dsequence, &[]));
+        let dembedded = zeros(embedded, tape.embedded.len());
         for (row, (source, _)) in dsequence.chunks_exact(d).zip(self.unshuffled(masks)) {
             let target = match source {
                 Some(i) => &mut dembedded[i * d..(i + 1) * d],
@@ -155,12 +168,19 @@ impl Mae {
             };
             target.iter_mut().zip(row).for_each(|(t, &r)| *t += r);
         }
-        let mut dnormed = zeros(tape.normed.len());
-        self.embed.backward(p, g, &tape.normed, &dembedded, Some(&mut dnormed));
-        let mut dx = zeros(tape.normed.len());
-        self.norm.backward(p, g, tape.encoder.last(), &dnormed, &mut dx);
-        self.encoder.backward((p, g), visible, &mut tape.encoder, (&mut dx, &[]));
+        let dnormed = fit(normed, tape.normed.len());
+        self.embed.backward(p, g, &tape.normed, dembedded, Some(dnormed));
+        let dx = zeros(x, tape.normed.len());
+        self.norm.backward(p, g, tape.encoder.last(), dnormed, dx);
+        self.encoder.backward((p, g), visible, &mut tape.encoder, (dx, &[]));
         let shown: Vec<&[usize]> = masks.iter().map(Mask::visible).collect();
-        self.tokens.backward((p, g), &shown, &tape.pixels, &dx);
+        self.tokens.backward((p, g), &shown, &tape.pixels, dx);
     }
+}
+
+/// So many zeros in a buffer that is used again.
+fn zeros<T: Scalar>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+    let all = fit(buffer, len);
+    all.fill(T::default());
+    all
 }
