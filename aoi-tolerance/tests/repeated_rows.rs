@@ -60,6 +60,10 @@ fn rows_without_quotes_say_what_the_same_rows_with_quotes_say() {
         let expected = read(&quoted, 1, missing);
         assert_eq!(read(&plain, 1, missing), expected, "round {round}");
         assert_eq!(read(&plain, 2, missing), expected, "round {round}, two threads");
+        // Quotes from some row on: what stands before them is read the short way, part by part.
+        let mixed: String =
+            rows.iter().take(10 * round).cloned().chain(rows.iter().skip(10 * round).map(quote)).collect();
+        assert_eq!(read(&(header.to_owned() + &mixed), 1, missing), expected, "round {round}, mixed");
         inside += expected.0.population.counts.inside;
         rejected += expected.1.len();
     }

@@ -121,13 +121,16 @@ impl Input {
         let bytes = Arc::new(AtomicU64::new(0));
         let inner = io::Cursor::new(head).chain(rest);
         let hashing = Hashing { inner, state: Arc::clone(&state), read, bytes: Arc::clone(&bytes) };
-        let whole = BufReader::with_capacity(1 << 18, hashing);
+        let buffered = |hashing| BufReader::with_capacity(1 << 18, hashing);
         let reader: Box<dyn Read + Send> = if gzip {
-            Box::new(flate2::bufread::MultiGzDecoder::new(whole))
+            Box::new(flate2::bufread::MultiGzDecoder::new(buffered(hashing)))
         } else if zstd {
-            Box::new(zstd::Decoder::with_buffer(whole).map_err(fail)?)
+            Box::new(zstd::Decoder::with_buffer(buffered(hashing)).map_err(fail)?)
+        } else if is_parquet {
+            Box::new(buffered(hashing))
         } else {
-            Box::new(whole)
+            // Read in whole blocks: a buffer between would copy each once more.
+            Box::new(hashing)
         };
         Ok(Self {
             reader,

@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
 use csv::{ByteRecord, StringRecord};
+use memchr::{memchr, memrchr};
 
 use crate::collect::Collector;
 use crate::io::blocks::Block;
@@ -11,9 +12,9 @@ use crate::io::cfx;
 use crate::io::layout::Layout;
 #[cfg(feature = "parquet")]
 use crate::io::parquet;
-use crate::io::plain::{PlainRows, is_plain};
+use crate::io::plain::{PlainRow, PlainRows};
 use crate::io::reject::Reject;
-use crate::io::repeated::Repeated;
+use crate::io::repeated::{ROWS, Repeated};
 use crate::io::rows::RowReader;
 use crate::io::verdict::{VerdictReader, VerdictWords};
 
@@ -51,6 +52,7 @@ pub(crate) struct Parsed {
 /// What a parser keeps while it reads one file: words, and rows that may come again, are the file's own.
 pub(crate) struct OfFile {
     file: u32,
+    plain: PlainRows,
     verdicts: VerdictReader,
     repeated: Option<Repeated>,
 }
@@ -59,13 +61,18 @@ impl OfFile {
     fn new(layout: &Layout, reader: &RowReader<'_>) -> Self {
         let boundary = reader.collector.options.boundary;
         let repeated = if layout.is_cfx { None } else { Repeated::new(layout, reader.mapping(), boundary) };
-        Self { file: layout.file, verdicts: layout.verdict.clone(), repeated }
+        Self { file: layout.file, plain: PlainRows::default(), verdicts: layout.verdict.clone(), repeated }
     }
 
     /// For rows that are all to be heard, repeated or not.
     #[cfg(feature = "store")]
     pub(crate) fn heard(layout: &Layout) -> Self {
-        Self { file: layout.file, verdicts: layout.verdict.clone(), repeated: None }
+        Self {
+            file: layout.file,
+            plain: PlainRows::default(),
+            verdicts: layout.verdict.clone(),
+            repeated: None,
+        }
     }
 
     fn finish(mut self, reader: &mut RowReader<'_>, words: &mut VerdictWords) {
@@ -126,26 +133,51 @@ pub(crate) fn parse_rows(
 ) -> u64 {
     if layout.is_cfx {
         cfx::read_block(reader, &mut of_file.verdicts, layout, block)
-    } else if is_plain(&block.bytes) {
-        parse_plain_block(reader, of_file, layout, block)
     } else {
-        parse_block(reader, of_file, layout, block)
+        parse_text(reader, of_file, layout, block)
     }
 }
 
-/// Parses a block that may hold anything; gives its rows.
-fn parse_block(reader: &mut RowReader<'_>, of_file: &mut OfFile, layout: &Layout, block: &Block) -> u64 {
+/// Bytes of a block looked at together: few enough that they are still in the nearest cache when their rows are read.
+const PART: usize = 1 << 14;
+
+/// Parses a block of rows part by part, and what follows the first odd part by the CSV reader; gives its rows.
+fn parse_text(reader: &mut RowReader<'_>, of_file: &mut OfFile, layout: &Layout, block: &Block) -> u64 {
+    let (mut rest, mut line, mut rows) = (block.bytes.as_slice(), block.first_line, 0);
+    while !rest.is_empty() {
+        // Without quotes every line end ends a row.
+        let end = memrchr(b'\n', &rest[..PART.min(rest.len())]).or_else(|| memchr(b'\n', rest));
+        let (part, after) =
+            rest.split_at(end.filter(|_| rest.len() > PART).map_or(rest.len(), |end| end + 1));
+        if !of_file.plain.find(part, reader.delimiter()) {
+            return rows + parse_any(reader, of_file, layout, rest, line);
+        }
+        rows += parse_plain_part(reader, of_file, layout, part, line);
+        line += of_file.plain.lines();
+        rest = after;
+    }
+    rows
+}
+
+/// Parses text that may hold anything; gives its rows.
+fn parse_any(
+    reader: &mut RowReader<'_>,
+    of_file: &mut OfFile,
+    layout: &Layout,
+    text: &[u8],
+    first_line: u64,
+) -> u64 {
     let verdicts = &mut of_file.verdicts;
     let mut csv = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(reader.delimiter())
-        .from_reader(block.bytes.as_slice());
+        .from_reader(text);
     let mut bytes = ByteRecord::new();
     let mut rows = 0;
     // Reading from memory as bytes cannot fail.
     while csv.read_byte_record(&mut bytes).unwrap_or(false) {
-        let line = block.first_line + start_line(&block.bytes, bytes.position());
+        let line = first_line + start_line(text, bytes.position());
         rows += 1;
         match StringRecord::from_byte_record(std::mem::take(&mut bytes)) {
             Ok(row) => {
@@ -161,33 +193,36 @@ fn parse_block(reader: &mut RowReader<'_>, of_file: &mut OfFile, layout: &Layout
     rows
 }
 
-/// Parses a block without quotes; gives its rows.
-fn parse_plain_block(
+/// Parses the part whose rows were found last; gives their number.
+fn parse_plain_part(
     reader: &mut RowReader<'_>,
     of_file: &mut OfFile,
     layout: &Layout,
-    block: &Block,
+    part: &[u8],
+    first_line: u64,
 ) -> u64 {
-    let mut plain = PlainRows::new(&block.bytes, reader.delimiter());
-    let mut ends = Vec::new();
+    let OfFile { plain, verdicts, repeated, .. } = of_file;
     let mut fields = StringRecord::new();
     let mut rows = 0;
-    while let Some(row) = plain.next(&mut ends) {
-        rows += 1;
-        if of_file.repeated.as_mut().is_some_and(|r| r.count(row.bytes, &ends)) {
-            continue;
+    let mut found = plain.rows(part, layout.header.len());
+    let mut next: Vec<PlainRow<'_>> = Vec::with_capacity(ROWS);
+    loop {
+        next.clear();
+        next.extend(found.by_ref().take(ROWS));
+        if next.is_empty() {
+            return rows;
         }
-        fields.clear();
-        let mut start = 0;
-        for &end in &ends {
-            // The whole block is UTF-8, and delimiters are ASCII.
-            fields.push_field(std::str::from_utf8(&row.bytes[start..end]).unwrap_or_default());
-            start = end + 1;
+        rows += next.len() as u64;
+        if let Some(repeated) = repeated {
+            repeated.count(&mut next);
         }
-        reader.read(layout, &mut of_file.verdicts, &fields, block.first_line + row.line);
-        if let (Some(repeated), Some(place)) = (&mut of_file.repeated, reader.passed) {
-            repeated.remember(row.bytes, &ends, &fields, place);
+        for row in &next {
+            fields.clear();
+            row.fields().for_each(|field| fields.push_field(field));
+            reader.read(layout, verdicts, &fields, first_line + row.line);
+            if let (Some(repeated), Some(place)) = (repeated.as_mut(), reader.passed) {
+                repeated.remember(row, &fields, place);
+            }
         }
     }
-    rows
 }

@@ -1,97 +1,162 @@
-//! Rows of a block without quotes: cut at line ends and delimiters alone, eight bytes at a time.
+//! Rows of a block without quotes: all its line ends and delimiters are found first, 64 bytes at a time, and rows are what lies between.
 //!
-//! Gives what the CSV reader gives for such a block, blank lines skipped and lines counted as it does; a test compares the two.
+//! Gives what the CSV reader gives for such a block, blank lines skipped and lines counted as it does; a test compares the two. The bench
+//! is `tolerance/read`.
 
-/// The rows of a block that holds no quotes, and carriage returns only before line feeds, as Windows writes them.
-pub(crate) struct PlainRows<'b> {
-    block: &'b [u8],
-    delimiter: u8,
-    /// Where the word starts that `marks` belongs to.
-    base: usize,
-    /// The high bit of each byte of the word that ends a field and is still to be visited.
-    marks: u64,
-    start: usize,
-    line: u64,
+mod marks;
+
+use std::ops::Range;
+
+use marks::{is_odd, marks};
+
+/// Where the fields and lines of a block end that holds no quotes, and carriage returns only before line feeds, as Windows writes them.
+#[derive(Debug, Default)]
+pub(crate) struct PlainRows {
+    fields: Ends,
+    lines: Ends,
 }
 
-/// Whether [`PlainRows`] can cut `block`.
-pub(crate) fn is_plain(block: &[u8]) -> bool {
-    let mut odd = memchr::memchr2_iter(b'"', b'\r', block);
-    odd.all(|at| block[at] == b'\r' && block.get(at + 1) == Some(&b'\n'))
-        && std::str::from_utf8(block).is_ok()
-}
-
-/// A row and the line that it starts on, counted from 0 at the block's first.
+/// A row that is not blank.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct PlainRow<'b> {
-    pub(crate) bytes: &'b [u8],
+    block: &'b [u8],
+    start: usize,
+    /// Where its fields end in the block.
+    ends: &'b [u32],
+    /// The line that it starts on, counted from 0 at the block's first.
     pub(crate) line: u64,
 }
 
-impl<'b> PlainRows<'b> {
-    pub(crate) fn new(block: &'b [u8], delimiter: u8) -> Self {
-        let marks = marks(word(block, 0), delimiter);
-        Self { block, delimiter, base: 0, marks, start: 0, line: 0 }
-    }
+/// Bytes of the longest block that is looked at; a longer one is a single record.
+const MOST: usize = 1 << 30;
 
-    /// The next row; `ends` then holds, for each of its fields, where it ends in the row.
-    pub(crate) fn next(&mut self, ends: &mut Vec<usize>) -> Option<PlainRow<'b>> {
-        ends.clear();
-        let mut line = self.line;
-        loop {
-            while self.marks == 0 {
-                self.base += 8;
-                if self.base >= self.block.len() {
-                    return self.last(ends, line);
-                }
-                self.marks = marks(word(self.block, self.base), self.delimiter);
-            }
-            let at = self.base + self.marks.trailing_zeros() as usize / 8;
-            self.marks &= self.marks - 1;
-            match self.block.get(at) {
-                Some(b'\n') => {}
-                Some(_) => {
-                    ends.push(at - self.start);
-                    continue;
-                }
-                // A delimiter of zero is found in the padding of the last word.
-                None => continue,
-            }
-            self.line += 1;
-            let start = std::mem::replace(&mut self.start, at + 1);
-            let bytes = &self.block[start..at];
-            let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-            if !bytes.is_empty() {
-                ends.push(bytes.len());
-                return Some(PlainRow { bytes, line });
-            }
-            line = self.line;
+impl PlainRows {
+    /// Finds the rows of `block`; false where it takes the CSV reader.
+    pub(crate) fn find(&mut self, block: &[u8], delimiter: u8) -> bool {
+        self.fields.count = 0;
+        self.lines.count = 0;
+        if block.len() > MOST {
+            return false;
         }
+        let (chunks, rest) = block.as_chunks::<64>();
+        let mut last = [0; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        let inside = (1 << rest.len()) - 1;
+        // Whether the chunk before ended with a carriage return.
+        let mut returned = 0;
+        let mut ascii = true;
+        for i in 0..=chunks.len() {
+            let (chunk, inside) = chunks.get(i).map_or((&last, inside), |chunk| (chunk, u64::MAX));
+            let feeds = marks(chunk, b'\n') & inside;
+            let mut lines = feeds;
+            if is_odd(chunk) || returned != 0 {
+                let returns = marks(chunk, b'\r');
+                let after = returns << 1 | returned;
+                if marks(chunk, b'"') != 0 || after & !feeds != 0 {
+                    return false;
+                }
+                lines = returns | (feeds & !after);
+                returned = returns >> 63;
+                ascii &= chunk.is_ascii();
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "at most MOST")]
+            let base = (64 * i) as u32;
+            self.fields.push(base, lines | (marks(chunk, delimiter) & inside));
+            self.lines.push(base, lines);
+        }
+        if block.last().is_some_and(|&byte| byte != b'\n') {
+            #[expect(clippy::cast_possible_truncation, reason = "at most MOST")]
+            let end = block.len() as u32;
+            self.fields.push(end, 1);
+            self.lines.push(end, 1);
+        }
+        ascii || std::str::from_utf8(block).is_ok()
     }
 
-    /// The row that no line end follows.
-    fn last(&mut self, ends: &mut Vec<usize>, line: u64) -> Option<PlainRow<'b>> {
-        let bytes = &self.block[std::mem::replace(&mut self.start, self.block.len())..];
-        ends.push(bytes.len());
-        (!bytes.is_empty()).then_some(PlainRow { bytes, line })
+    /// Lines of the block that was looked at last.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines.count as u64
+    }
+
+    /// The rows of the `block` that was looked at last; most of them have `fields` fields.
+    pub(crate) fn rows<'b>(&'b self, block: &'b [u8], fields: usize) -> impl Iterator<Item = PlainRow<'b>> {
+        let mut start = 0;
+        let mut rest = self.fields.found();
+        (0..).zip(self.lines.found()).filter_map(move |(line, end)| {
+            let expected = rest.get(fields.wrapping_sub(1)) == Some(end);
+            let count = if expected { fields } else { 1 + rest.iter().position(|e| e == end)? };
+            let (ends, after) = rest.split_at(count);
+            let row = PlainRow { block, start, ends, line };
+            rest = after;
+            let end = *end as usize;
+            start = end + 1 + usize::from(block.get(end) == Some(&b'\r'));
+            (row.start < end).then_some(row)
+        })
     }
 }
 
-/// The eight bytes at `at`, the first in the lowest bits; zeros past the end.
-fn word(block: &[u8], at: usize) -> u64 {
-    let rest = &block[at..];
-    if let Some(bytes) = rest.first_chunk::<8>() {
-        return u64::from_le_bytes(*bytes);
+impl<'b> PlainRow<'b> {
+    /// How many fields it has.
+    pub(crate) fn count(&self) -> usize {
+        self.ends.len()
     }
-    rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+
+    /// Where the fields `first` to `last` stand in the block.
+    pub(crate) fn span(&self, first: usize, last: usize) -> Range<usize> {
+        let start = first.checked_sub(1).map_or(self.start, |before| self.ends[before] as usize + 1);
+        start..self.ends[last] as usize
+    }
+
+    /// The fields `first` to `last` with what stands between them.
+    pub(crate) fn text(&self, first: usize, last: usize) -> &'b [u8] {
+        &self.block[self.span(first, last)]
+    }
+
+    /// The fields.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &'b str> {
+        // The whole block is UTF-8, and delimiters are ASCII.
+        (0..self.count()).map(|field| std::str::from_utf8(self.text(field, field)).unwrap_or_default())
+    }
+
+    /// The eight bytes of the block before `end`, the first in the lowest bits; none if there are fewer.
+    pub(crate) fn word_before(&self, end: usize) -> Option<u64> {
+        self.block[..end].last_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    }
 }
 
-/// The high bit of each byte of `word` that is a line end or the delimiter.
-fn marks(word: u64, delimiter: u8) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const LOW: u64 = 0x7f * EACH;
-    // A byte is zero where neither its low seven bits nor its high bit say otherwise; no carry leaves a byte.
-    let zeros = |x: u64| !(((x & LOW) + LOW) | x | LOW);
-    zeros(word ^ (EACH * u64::from(b'\n'))) | zeros(word ^ (EACH * u64::from(delimiter)))
+/// Ascending places in a block, in memory that is kept from block to block.
+#[derive(Debug, Default)]
+struct Ends {
+    places: Vec<u32>,
+    count: usize,
+}
+
+impl Ends {
+    fn found(&self) -> &[u32] {
+        &self.places[..self.count]
+    }
+
+    /// Adds `base` plus the place of each bit of `marks`.
+    ///
+    /// Eight places are written at a time, and those without a bit are overwritten later: how many bits there are is hard to foresee, and
+    /// a branch for each costs more than a few idle writes.
+    #[inline]
+    fn push(&mut self, base: u32, mut marks: u64) {
+        if self.places.len() < self.count + 64 {
+            self.places.resize(2 * self.count + 1024, 0);
+        }
+        let count = marks.count_ones() as usize;
+        for eight in self.places[self.count..].as_chunks_mut::<8>().0 {
+            for place in eight {
+                *place = base + marks.trailing_zeros();
+                marks &= marks.wrapping_sub(1);
+            }
+            if marks == 0 {
+                break;
+            }
+        }
+        self.count += count;
+    }
 }
 
 #[cfg(test)]
@@ -111,15 +176,14 @@ mod tests {
     }
 
     fn by_plain(block: &[u8]) -> Vec<(u64, Vec<String>)> {
-        let mut plain = PlainRows::new(block, b',');
-        let (mut rows, mut ends) = (Vec::new(), Vec::new());
-        while let Some(row) = plain.next(&mut ends) {
-            let starts = std::iter::once(0).chain(ends.iter().map(|e| e + 1));
-            let fields =
-                starts.zip(&ends).map(|(s, e)| String::from_utf8(row.bytes[s..*e].to_vec()).unwrap());
-            rows.push((row.line, fields.collect()));
-        }
-        rows
+        let mut plain = PlainRows::default();
+        assert!(plain.find(b"what,is\nleft of\nan earlier\nblock, changes nothing", b','));
+        assert!(plain.find(block, b','));
+        let by_fields = |fields| -> Vec<(u64, Vec<String>)> {
+            plain.rows(block, fields).map(|r| (r.line, r.fields().map(str::to_owned).collect())).collect()
+        };
+        assert!((0..5).all(|fields| by_fields(fields) == by_fields(2)));
+        by_fields(2)
     }
 
     #[test]
@@ -130,7 +194,7 @@ mod tests {
             let alphabet =
                 ["a", ",", "\n", "\r\n", "7.5", " ", "\u{e9}", "\u{0}", "\n\n", "longer than a word"];
             let text: String =
-                (0..random.below(30)).map(|_| alphabet[random.below(alphabet.len())]).collect();
+                (0..random.below(60)).map(|_| alphabet[random.below(alphabet.len())]).collect();
             let expected = by_csv(text.as_bytes());
             assert_eq!(by_plain(text.as_bytes()), expected, "{text:?}");
             rows += expected.len();
@@ -140,9 +204,14 @@ mod tests {
 
     #[test]
     fn quotes_lone_carriage_returns_and_broken_text_are_left_to_others() {
-        assert!(is_plain("a,b\n\u{e9}\r\n\r\n".as_bytes()));
-        for block in [&b"a,\"b\n"[..], b"a\rb\r\n", b"a\r", b"a\r\r\n", b"\xff"] {
-            assert!(!is_plain(block));
+        let mut plain = PlainRows::default();
+        // Before and behind the end of a chunk of 64 bytes.
+        for before in 0..140 {
+            let mut is_plain = |end: &[u8]| plain.find(&[vec![b'x'; before].as_slice(), end].concat(), b',');
+            assert!(is_plain("a,b\n\u{e9}\r\n\r\n".as_bytes()));
+            for end in [&b"a,\"b\n"[..], b"a\rb\r\n", b"a\r", b"a\r\r\n", b"\xff"] {
+                assert!(!is_plain(end), "{before} {end:?}");
+            }
         }
     }
 }

@@ -5,14 +5,18 @@
 //! row is repeated only if nothing about it is in doubt: as many fields as the header, a value of plain digits, inside the limits that the
 //! earlier row had. Every other row is read as if this module did not exist. The bench is `tolerance/read`.
 
+mod said;
+
 use std::ops::Range;
 
 use crate::collect::Place;
 use crate::io::header::Field;
 use crate::io::layout::{Layout, Quantity};
 use crate::io::mapping::Mapping;
-use crate::io::number::parse_plain;
+use crate::io::number::{parse_plain, parse_short};
+use crate::io::plain::PlainRow;
 use crate::limit::{Boundary, Tolerance};
+use said::Said;
 
 /// A passing row, and how many were like it.
 #[derive(Debug)]
@@ -25,15 +29,6 @@ pub(crate) struct Passed {
     pub(crate) repeats: u64,
 }
 
-/// What is looked at for each row, kept small: it has to stay in the cache while the file streams through.
-#[derive(Debug)]
-struct Said {
-    /// Where its bytes stand in `Repeated::bytes`.
-    bytes: Range<u32>,
-    tolerance: Tolerance,
-    repeats: u64,
-}
-
 /// The passing rows of one file by what they say.
 pub(crate) struct Repeated {
     fields: usize,
@@ -44,20 +39,39 @@ pub(crate) struct Repeated {
     missing: Vec<String>,
     point: u8,
     boundary: Boundary,
-    /// Open addressing: upper half of the hash, and one more than the place in `said`; or zero. A quarter full at most.
-    table: Vec<u64>,
-    said: Vec<Said>,
-    bytes: Vec<u8>,
+    said: Said<Passing>,
     /// As long as `said`.
     passed: Vec<(csv::StringRecord, Place)>,
+    /// What the rows at hand say.
+    words: Box<[u64]>,
+    asked: Vec<Asked>,
 }
 
-/// Distinct rows kept; a file with more is read the long way, so that memory stays bounded.
-const KEPT: usize = 1 << 17;
-/// Bytes kept of them.
-const KEPT_BYTES: usize = 1 << 26;
-/// Entries looked at; beyond, a row counts as new. Bounds the time that chosen collisions can take.
-const PROBES: usize = 16;
+/// A row that may repeat an earlier one.
+#[derive(Debug)]
+struct Asked {
+    value: f64,
+    hash: u64,
+    /// Where its words stand in `Repeated::words`.
+    words: Range<usize>,
+    /// Where an earlier row with its hash stands in `said`.
+    place: Option<usize>,
+}
+
+/// What is looked at for each row beside what it says, kept small: it has to stay in the cache while the file streams through.
+#[derive(Debug)]
+struct Passing {
+    /// The least value that passes; minus infinity without a lower limit.
+    least: f64,
+    /// The largest value that passes; infinity without an upper limit.
+    largest: f64,
+    repeats: u64,
+}
+
+/// Rows looked at together.
+pub(crate) const ROWS: usize = 32;
+/// Words that they may say together, of eight bytes; rows that say more are read the long way.
+const WORDS: usize = 64 * ROWS;
 
 impl Repeated {
     /// For the rows of one file; none where a row holds several values or one that is not simply read.
@@ -91,155 +105,168 @@ impl Repeated {
             missing: mapping.file.missing.iter().filter(numeric).cloned().collect(),
             point: if mapping.file.decimal_comma { b',' } else { b'.' },
             boundary,
-            table: vec![0; 1 << 10],
-            said: Vec::new(),
-            bytes: Vec::new(),
+            said: Said::default(),
             passed: Vec::new(),
+            words: vec![0; WORDS].into(),
+            asked: Vec::with_capacity(ROWS),
         })
     }
 
-    /// Counts a row that repeats an earlier one; false if it does not.
-    pub(crate) fn count(&mut self, row: &[u8], ends: &[usize]) -> bool {
-        if ends.len() != self.fields {
-            return false;
+    /// Counts those of at most [`ROWS`] rows that repeat an earlier one; keeps the others.
+    ///
+    /// Many different rows do not stay in the nearest cache, and each step waits for the one before it. Steps are taken for all rows before
+    /// the next step, so that the processor waits for many of them at once.
+    pub(crate) fn count(&mut self, rows: &mut Vec<PlainRow<'_>>) {
+        self.asked.clear();
+        let mut used = 0;
+        for row in &*rows {
+            let asked = self.value(row).and_then(|value| {
+                let (count, hash) = spell(&self.runs, row, &mut self.words[used..])?;
+                let words = used..used + count;
+                used += count;
+                Some(Asked { value, hash, words, place: None })
+            });
+            self.asked.push(asked.unwrap_or(Asked { value: f64::NAN, hash: 0, words: 0..0, place: None }));
         }
-        let text = &row[span(ends, self.value, self.value)];
-        let Some(value) = parse_plain(text, self.point) else { return false };
-        if self.missing.iter().any(|word| word.as_bytes() == text) {
-            return false;
+        for asked in &mut self.asked {
+            asked.place = self.said.place(asked.hash);
         }
-        let Ok(at) = self.find(row, ends, self.hash(row, ends)) else { return false };
-        let said = &mut self.said[at];
-        let passes = said.tolerance.flagging_side(value, self.boundary).is_none();
-        said.repeats += u64::from(passes);
-        passes
+        let mut asked = self.asked.iter();
+        rows.retain(|_| {
+            let Some(Asked { value, words, place: Some(place), .. }) = asked.next() else { return true };
+            let Some(passing) = self.said.get_mut(*place, &self.words[words.clone()]) else { return true };
+            let passes = passing.least <= *value && *value <= passing.largest;
+            passing.repeats += u64::from(passes);
+            !passes
+        });
     }
 
     /// Remembers a row that was read the long way, passed, and left nothing but counts.
-    pub(crate) fn remember(&mut self, row: &[u8], ends: &[usize], fields: &csv::StringRecord, place: Place) {
-        if ends.len() != self.fields || self.said.len() >= KEPT {
+    pub(crate) fn remember(&mut self, row: &PlainRow<'_>, fields: &csv::StringRecord, place: Place) {
+        if row.count() != self.fields {
             return;
         }
-        if 4 * self.said.len() >= self.table.len() {
-            self.grow();
+        let Some((count, hash)) = spell(&self.runs, row, &mut self.words) else { return };
+        if self.said.insert(hash, &self.words[..count], Passing::new(place.tolerance, self.boundary)) {
+            self.passed.push((fields.clone(), place));
         }
-        let hash = self.hash(row, ends);
-        let Err(Some(free)) = self.find(row, ends, hash) else { return };
-        let length: usize = self.runs.iter().map(|&(first, last)| span(ends, first, last).len() + 1).sum();
-        let start = self.bytes.len();
-        if start + length > KEPT_BYTES {
-            return;
-        }
-        for &(first, last) in &self.runs {
-            self.bytes.extend_from_slice(&row[span(ends, first, last)]);
-            self.bytes.push(b'\n');
-        }
-        let place_of = |n: usize| u32::try_from(n).expect("bounded by KEPT_BYTES");
-        self.said.push(Said {
-            bytes: place_of(start)..place_of(self.bytes.len()),
-            tolerance: place.tolerance,
-            repeats: 0,
-        });
-        self.passed.push((fields.clone(), place));
-        self.table[free] = tag(hash) | self.said.len() as u64;
-    }
-
-    /// Quadruples the table. The upper half of a hash alone places an entry.
-    fn grow(&mut self) {
-        let entries = std::mem::take(&mut self.table);
-        self.table = vec![0; 4 * entries.len()];
-        for entry in entries.into_iter().filter(|e| *e != 0) {
-            let free = self.probes(entry).find(|&at| self.table[at] == 0);
-            // A row that finds no place is read the long way again.
-            if let Some(free) = free {
-                self.table[free] = entry;
-            }
-        }
-    }
-
-    /// The entries where a hash may stand.
-    fn probes(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
-        let last = self.table.len() - 1;
-        let first = usize::try_from(hash >> 32).unwrap_or(0);
-        (0..PROBES).map(move |probe| first.wrapping_add(probe) & last)
     }
 
     /// The rows and their repeats.
     pub(crate) fn into_passed(self) -> impl Iterator<Item = Passed> {
-        let counted = self.passed.into_iter().zip(self.said);
-        counted.map(|((fields, place), said)| Passed { fields, place, repeats: said.repeats })
+        let counted = self.passed.into_iter().zip(self.said.into_values());
+        counted.map(|((fields, place), passing)| Passed { fields, place, repeats: passing.repeats })
     }
 
-    /// Where a row that says the same stands in `said`; else a free entry of the table, if one is near.
-    fn find(&self, row: &[u8], ends: &[usize], hash: u64) -> Result<usize, Option<usize>> {
-        for at in self.probes(hash) {
-            let entry = self.table[at];
-            if entry == 0 {
-                return Err(Some(at));
-            }
-            if tag(entry) == tag(hash) {
-                let number = usize::try_from(entry & u64::from(u32::MAX)).unwrap_or(1) - 1;
-                if self.says(row, ends, &self.said[number]) {
-                    return Ok(number);
-                }
-            }
+    /// The row's value, if it has all fields and this one is of plain digits.
+    fn value(&self, row: &PlainRow<'_>) -> Option<f64> {
+        if row.count() != self.fields {
+            return None;
         }
-        Err(None)
+        let span = row.span(self.value, self.value);
+        let short = row.word_before(span.end).and_then(|word| parse_short(word, span.len(), self.point));
+        let text = || row.text(self.value, self.value);
+        let value = short.or_else(|| parse_plain(text(), self.point))?;
+        let is_missing = !self.missing.is_empty() && self.missing.iter().any(|m| m.as_bytes() == text());
+        (!is_missing).then_some(value)
     }
+}
 
-    /// Whether the row's runs are those of `said`, each ended by a line end, which no field of a plain row holds.
-    fn says(&self, row: &[u8], ends: &[usize], said: &Said) -> bool {
-        let mut rest = &self.bytes[said.bytes.start as usize..said.bytes.end as usize];
-        for &(first, last) in &self.runs {
-            let run = &row[span(ends, first, last)];
-            if rest.len() <= run.len() || rest[run.len()] != b'\n' || !same(&rest[..run.len()], run) {
-                return false;
-            }
-            rest = &rest[run.len() + 1..];
+impl Passing {
+    fn new(tolerance: Tolerance, boundary: Boundary) -> Self {
+        let Tolerance { lower, upper } = tolerance;
+        let (least, largest) = match boundary {
+            Boundary::Passes => (lower, upper),
+            Boundary::Flagged => (lower.map(f64::next_up), upper.map(f64::next_down)),
+        };
+        Self {
+            least: least.unwrap_or(f64::NEG_INFINITY),
+            largest: largest.unwrap_or(f64::INFINITY),
+            repeats: 0,
         }
-        rest.is_empty()
-    }
-
-    fn hash(&self, row: &[u8], ends: &[usize]) -> u64 {
-        self.runs
-            .iter()
-            .fold(0x243f_6a88_85a3_08d3, |h, &(first, last)| mix(h, &row[span(ends, first, last)]))
     }
 }
 
-/// Where the fields `first` to `last` stand in a row.
-fn span(ends: &[usize], first: usize, last: usize) -> Range<usize> {
-    let start = first.checked_sub(1).map_or(0, |before| ends[before] + 1);
-    start..ends[last]
-}
-
-/// The half of a hash that is kept.
-fn tag(hash: u64) -> u64 {
-    hash & !u64::from(u32::MAX)
-}
-
-/// Whether two slices of one length are equal; runs are short, and a call would cost more than the comparison.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let words = a.iter().zip(b).fold(0, |d, (a, b)| d | (u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b)));
-    let bytes = a_rest.iter().zip(b_rest).fold(0, |d, (a, b)| d | (a ^ b));
-    words == 0 && bytes == 0
-}
-
-/// Folds bytes into a hash, eight at a time: good enough to spread rows, and never trusted without a comparison.
-fn mix(mut hash: u64, bytes: &[u8]) -> u64 {
-    let mut fold = |word: u64| {
+/// Writes what the runs of a row say as words of eight bytes, and gives their number and hash; nothing for a row that says more than fits, or
+/// that stands so near the start of its block that eight bytes cannot be read.
+///
+/// The last word of each run holds the up to seven bytes that are left, and above them a byte that no UTF-8 text holds, with their number:
+/// two rows are spelled by the same words only if their runs are equal.
+fn spell(runs: &[(usize, usize)], row: &PlainRow<'_>, words: &mut [u64]) -> Option<(usize, u64)> {
+    let mut count = 0;
+    let mut hash = 0x243f_6a88_85a3_08d3_u64;
+    let mut say = |word: u64| {
+        *words.get_mut(count)? = word;
+        count += 1;
         let wide = u128::from(hash ^ word) * 0x9e37_79b9_7f4a_7c15;
         #[expect(clippy::cast_possible_truncation, reason = "both halves are folded together")]
         {
             hash = wide as u64 ^ (wide >> 64) as u64;
         }
+        Some(())
     };
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        fold(u64::from_le_bytes(*word));
+    for &(first, last) in runs {
+        let (whole, rest) = row.text(first, last).as_chunks::<8>();
+        for word in whole {
+            say(u64::from_le_bytes(*word))?;
+        }
+        let left = row.word_before(row.span(first, last).end)? >> 8 >> (56 - 8 * rest.len());
+        say(left | (0xf8 | rest.len() as u64) << 56)?;
     }
-    fold(rest.iter().fold(bytes.len() as u64, |word, byte| word << 8 | u64::from(*byte)));
-    hash
+    Some((count, hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::plain::PlainRows;
+
+    #[test]
+    fn rows_are_spelled_alike_only_if_their_runs_are_equal() {
+        let parts =
+            ["", "a", "aaaaaaa", "aaaaaaaa", "aaaaaaaaa", "\u{0}", "a\u{0}", "\u{e9}\u{e9}\u{e9}\u{e9}"];
+        let rows: Vec<String> = parts
+            .iter()
+            .flat_map(|a| parts.iter().flat_map(move |b| parts.map(|c| format!("first field,{a},{b},7,{c}"))))
+            .collect();
+        let mut spelled = std::collections::HashSet::new();
+        for row in &rows {
+            let mut plain = PlainRows::default();
+            assert!(plain.find(row.as_bytes(), b','));
+            let mut words = [0; 64];
+            let row = plain.rows(row.as_bytes(), 5).next().unwrap();
+            let (count, _) = spell(&[(1, 2), (4, 4)], &row, &mut words).unwrap();
+            spelled.insert(words[..count].to_vec());
+        }
+        assert_eq!((spelled.len(), rows.len()), (512, 512));
+    }
+
+    #[test]
+    fn a_row_that_says_too_much_or_starts_its_block_is_left() {
+        let mut words = [0; 64];
+        for (row, spelled) in
+            [("1,23456", false), ("1,234567", true), (&format!("1,{}", "7".repeat(600)), false)]
+        {
+            let mut plain = PlainRows::default();
+            assert!(plain.find(row.as_bytes(), b','));
+            let row = plain.rows(row.as_bytes(), 2).next().unwrap();
+            assert_eq!(spell(&[(0, 1)], &row, &mut words).is_some(), spelled);
+        }
+    }
+
+    #[test]
+    fn the_least_and_largest_values_pass_and_their_neighbours_are_flagged() {
+        for boundary in [Boundary::Passes, Boundary::Flagged] {
+            for (lower, upper) in [(Some(0.0), Some(5.0)), (Some(-2.5), None), (None, Some(7.0))] {
+                let tolerance = Tolerance { lower, upper };
+                let Passing { least, largest, .. } = Passing::new(tolerance, boundary);
+                let passes = |value| tolerance.flagging_side(value, boundary).is_none();
+                let ends = [(least, least.next_down()), (largest, largest.next_up())];
+                for (inside, outside) in ends.into_iter().filter(|(inside, _)| inside.is_finite()) {
+                    assert!(passes(inside) && !passes(outside), "{tolerance:?} {boundary:?}");
+                }
+                assert_eq!((least.is_finite(), largest.is_finite()), (lower.is_some(), upper.is_some()));
+            }
+        }
+    }
 }
