@@ -1,6 +1,8 @@
 //! Smaller banks: which rows to keep. Every choice depends on its seed alone, and comes back in ascending order.
 
+mod centres;
 mod k_centre;
+mod projection;
 
 use std::ops::Range;
 

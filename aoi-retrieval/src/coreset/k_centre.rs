@@ -11,17 +11,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ndarray::ArrayView2;
 
+use super::centres::{Centres, PANEL, squared_distance, squared_distances};
 use super::check_count;
+use super::projection::project;
 use crate::chance::Chance;
 use crate::progress::report;
+use crate::search::Rows;
 use crate::search::cpu::simd::Isa;
-use crate::search::{Rows, in_parallel};
 use crate::{ProgressFn, RetrievalError};
-
-/// Width of the random projection in which [`k_centre`] measures distances.
-const PROJECTED: usize = 128;
-/// Centres whose distances to each other are kept, 64 MiB at most; later ones are measured against every row that gets to them.
-const GAPS: usize = 4096;
 
 /// Greedy k-centre: starts at a random row and adds, `count - 1` times, the row furthest from all chosen ones.
 ///
@@ -98,59 +95,6 @@ pub fn k_centre(
     Ok(chosen)
 }
 
-/// The centres chosen so far, close together in memory.
-struct Centres {
-    width: usize,
-    count: usize,
-    points: Vec<f32>,
-    /// The same, [`PANEL`] of them interleaved along the width; what the last panel lacks is zero.
-    panels: Vec<[f32; PANEL]>,
-    /// Squared distances between the first [`GAPS`] of them, a row for each.
-    gaps: Vec<f32>,
-    kept: usize,
-}
-
-impl Centres {
-    fn new(width: usize, most: usize) -> Self {
-        let kept = most.min(GAPS);
-        let points = Vec::with_capacity(width * most);
-        Self { width, count: 0, points, panels: Vec::new(), gaps: vec![0.0; kept * kept], kept }
-    }
-
-    fn point(&self, centre: usize) -> &[f32] {
-        &self.points[centre * self.width..(centre + 1) * self.width]
-    }
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    fn push(&mut self, point: &[f32]) {
-        let newest = self.count;
-        self.points.extend_from_slice(point);
-        self.count += 1;
-        self.panels.resize(newest / PANEL * self.width + self.width, [0.0; PANEL]);
-        let panel = &mut self.panels[newest / PANEL * self.width..];
-        panel.iter_mut().zip(point).for_each(|(panel, x)| panel[newest % PANEL] = *x);
-        if newest < self.kept {
-            for other in 0..newest {
-                let gap = squared_distance(self.point(other), point);
-                self.gaps[other * self.kept + newest] = gap;
-                self.gaps[newest * self.kept + other] = gap;
-            }
-        }
-    }
-
-    /// The panel that starts with a centre, if it does and is complete.
-    fn panel(&self, first: usize) -> Option<&[[f32; PANEL]]> {
-        let starts = first.is_multiple_of(PANEL) && first + PANEL <= self.count;
-        starts.then(|| &self.panels[first / PANEL * self.width..][..self.width])
-    }
-
-    /// Squared distances of a centre to the first centres, as far as they are kept.
-    fn gaps_of(&self, centre: usize) -> &[f32] {
-        if centre < self.kept { &self.gaps[centre * self.kept..(centre + 1) * self.kept] } else { &[] }
-    }
-}
-
 /// Neighbouring rows, looked after by one thread.
 struct Part<'p> {
     points: &'p [f32],
@@ -163,8 +107,6 @@ struct Part<'p> {
     seen: Vec<(u32, u32)>,
 }
 
-/// Centres measured together.
-const PANEL: usize = 16;
 /// Rows whose distances are looked at together.
 const LOOKED_AT: usize = 64;
 
@@ -244,107 +186,6 @@ impl<'p> Part<'p> {
         self.seen[row] = (short(seen), short(nearest));
         distance
     }
-}
-
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
-fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 16];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..16 {
-            lanes[i] += (a[i] - b[i]) * (a[i] - b[i]);
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b) * (a - b)).sum();
-    // Far beyond the range of f32 everything is equally far.
-    (lanes.iter().sum::<f32>() + rest).min(f32::MAX)
-}
-
-/// The squared distances of a point to the centres of a panel, each to the bit what [`squared_distance`] gives: the same sums, of many
-/// centres at once, instead of one after the other at the end of each.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
-#[allow(clippy::needless_range_loop, reason = "registers are indices here: several arrays move in step")]
-fn squared_distances(point: &[f32], panel: &[[f32; PANEL]]) -> [f32; PANEL] {
-    /// Lanes of `squared_distance` kept in registers.
-    const LANES: usize = 4;
-    let (whole, rest) = point.as_chunks::<16>();
-    let (panels, panel_rest) = panel.as_chunks::<16>();
-    let mut sums = [0.0_f32; PANEL];
-    for first in (0..16).step_by(LANES) {
-        let mut lanes = [[0.0_f32; PANEL]; LANES];
-        for (point, panel) in whole.iter().zip(panels) {
-            for lane in 0..LANES {
-                for i in 0..PANEL {
-                    let gap = point[first + lane] - panel[first + lane][i];
-                    lanes[lane][i] += gap * gap;
-                }
-            }
-        }
-        for lane in lanes {
-            (0..PANEL).for_each(|i| sums[i] += lane[i]);
-        }
-    }
-    let mut rests = [0.0_f32; PANEL];
-    for (x, panel) in rest.iter().zip(panel_rest) {
-        for i in 0..PANEL {
-            rests[i] += (x - panel[i]) * (x - panel[i]);
-        }
-    }
-    std::array::from_fn(|i| (sums[i] + rests[i]).min(f32::MAX))
-}
-
-/// The points in which distances are measured, and their width.
-#[expect(clippy::cast_possible_truncation, reason = "the projection is approximate anyway")]
-fn project(rows: &Rows<'_>, chance: &mut Chance, threads: usize) -> (Vec<f32>, usize) {
-    let (n, d) = (rows.count(), rows.width());
-    if d <= PROJECTED {
-        return (rows.flat().to_vec(), d);
-    }
-    let scale = 1.0 / (PROJECTED as f64).sqrt();
-    let matrix: Vec<f32> = (0..d * PROJECTED).map(|_| (chance.normal() * scale) as f32).collect();
-    let isa = Isa::detect();
-    let parts = in_parallel(n, threads, |part| {
-        isa.run(
-            #[inline(always)]
-            || products(rows, part, &matrix),
-        )
-    });
-    (parts.concat(), PROJECTED)
-}
-
-/// Rows times the matrix `[d, PROJECTED]`; each sum runs along the width in order, whatever is worked out beside it.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-#[allow(clippy::needless_range_loop, reason = "registers are indices here: several arrays move in step")]
-fn products(rows: &Rows<'_>, part: Range<usize>, matrix: &[f32]) -> Vec<f32> {
-    /// Rows and columns whose sums are kept in registers.
-    const TILE: (usize, usize) = (4, 16);
-    let columns = matrix.as_chunks::<{ TILE.1 }>().0;
-    let mut out = vec![0.0_f32; part.len() * PROJECTED];
-    for first in 0..PROJECTED / TILE.1 {
-        // A panel of columns, close together: it stays in the cache for all rows.
-        let panel: Vec<[f32; TILE.1]> =
-            columns.iter().skip(first).step_by(PROJECTED / TILE.1).copied().collect();
-        for start in (0..part.len()).step_by(TILE.0) {
-            let last = part.len() - 1;
-            let of: [&[f32]; TILE.0] =
-                std::array::from_fn(|i| &rows.row(part.start + (start + i).min(last))[..panel.len()]);
-            let mut sums = [[0.0_f32; TILE.1]; TILE.0];
-            for (j, axis) in panel.iter().enumerate() {
-                for i in 0..TILE.0 {
-                    for c in 0..TILE.1 {
-                        sums[i][c] += of[i][j] * axis[c];
-                    }
-                }
-            }
-            for (i, sums) in sums.iter().enumerate().take(part.len() - start) {
-                out[(start + i) * PROJECTED + first * TILE.1..][..TILE.1].copy_from_slice(sums);
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -464,50 +305,5 @@ mod tests {
             }
         }
         assert!(choices > 8_000, "{choices}");
-    }
-
-    #[test]
-    fn distances_to_a_panel_are_those_to_its_centres() {
-        let mut s = Seeded::new(5);
-        for width in [1, 15, 16, 17, 64, 128, 131] {
-            let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| (s.unit() - 0.5) as f32 * 1e3).collect() };
-            let (point, centres) = (draw(width), draw(PANEL * width));
-            let mut all = Centres::new(width, PANEL);
-            for centre in centres.chunks(width) {
-                assert!(all.panel(0).is_none(), "not before it is complete");
-                all.push(centre);
-            }
-            assert!(all.panel(1).is_none() && all.panel(PANEL).is_none());
-            for isa in Isa::available() {
-                let together = isa.run(|| squared_distances(&point, all.panel(0).unwrap()));
-                let single: Vec<f32> = centres.chunks(width).map(|c| squared_distance(&point, c)).collect();
-                assert_eq!(
-                    together.map(f32::to_bits).to_vec(),
-                    single.iter().map(|d| d.to_bits()).collect::<Vec<_>>()
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn products_are_summed_along_the_width() {
-        let mut s = Seeded::new(6);
-        let matrix: Vec<f32> = (0..150 * PROJECTED).map(|_| s.unit() as f32 - 0.5).collect();
-        let bank = Array2::from_shape_fn((11, 150), |_| s.unit() as f32);
-        let rows = Rows::new("bank", ndarray::CowArray::from(bank.view())).unwrap();
-        let simply = |row: usize, c: usize| {
-            (0..150).fold(0.0, |sum, j| sum + bank[[row, j]] * matrix[j * PROJECTED + c])
-        };
-        for part in [0..11, 2..3, 4..9, 5..5] {
-            let expected: Vec<f32> = part
-                .clone()
-                .flat_map(|row| (0..PROJECTED).map(move |c| (row, c)))
-                .map(|(r, c)| simply(r, c))
-                .collect();
-            for isa in Isa::available() {
-                let found = isa.run(|| products(&rows, part.clone(), &matrix));
-                assert_eq!(found, expected);
-            }
-        }
     }
 }
