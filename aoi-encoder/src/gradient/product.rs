@@ -60,8 +60,8 @@ impl<'a> Matrix<'a, f32> {
 
 /// Numbers with a matrix product; sealed, since the module is private.
 pub trait Product: Sized {
-    /// `c = start + scale a b`; row i of `c` starts at `i * stride`. f32 factors are rounded first where the precision says so; f64 never are. On the caller's thread, so that a result depends on its
-    /// operands and the processor alone.
+    /// `c = start + scale a b`; row i of `c` starts at `i * stride`. f32 factors are rounded first where the precision says so; f64 never
+    /// are. On the caller's thread, so that a result depends on its operands and the processor alone.
     fn product(
         precision: Precision,
         c: (&mut [Self], usize),
