@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use aoi_bench::device::{DeviceArguments, GpuSearchArguments};
 use aoi_bench::features::FeaturesOptions;
 use aoi_bench::generate::RecordsOptions;
+use aoi_bench::training_steps::Work;
+use aoi_encoder::Precision;
 use aoi_retrieval::Metric;
 use clap::{Parser, Subcommand};
 
@@ -118,15 +120,18 @@ pub(crate) enum Command {
         /// Width, depth and heads of the decoder
         #[arg(long, value_delimiter = ',', num_args = 3)]
         decoder: Vec<usize>,
-        /// Threads
-        #[arg(long, default_value_t = 2)]
-        threads: usize,
-        /// Images that a thread works on at once
-        #[arg(long, default_value_t = 8)]
-        at_once: usize,
-        /// Round the factors of products to bf16
+        #[command(flatten)]
+        work: WorkArguments,
+    },
+    /// The same for fine-tuning with a linear head
+    FinetuneSteps {
+        /// Weights, images and truth as `tools/peers/finetune_steps.py` writes them
+        inputs: PathBuf,
+        /// Architecture by name
         #[arg(long)]
-        bf16: bool,
+        preset: String,
+        #[command(flatten)]
+        work: WorkArguments,
     },
     /// Make masks of a drawn picture from a bank of drawn patches: `mask OUT`, one a line, one JSON answer a line
     Pipeline {
@@ -172,6 +177,31 @@ pub(crate) enum Command {
         #[arg(required = true)]
         texts: Vec<PathBuf>,
     },
+}
+
+/// How training steps are worked on.
+#[derive(clap::Args)]
+pub(crate) struct WorkArguments {
+    /// Threads
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Images that a thread works on at once
+    #[arg(long, default_value_t = 8)]
+    at_once: usize,
+    /// Round the factors of products to bf16
+    #[arg(long)]
+    bf16: bool,
+}
+
+impl WorkArguments {
+    pub(crate) fn work(&self) -> Work {
+        Work { threads: self.threads, at_once: self.at_once, precision: precision(self.bf16) }
+    }
+}
+
+/// What products are made of.
+pub(crate) fn precision(bf16: bool) -> Precision {
+    if bf16 { Precision::Bf16 } else { Precision::F32 }
 }
 
 #[derive(Subcommand)]

@@ -17,13 +17,13 @@ pub mod in_memory;
 pub mod live;
 pub mod live_store;
 pub mod machine;
-pub mod mae_steps;
 pub mod neighbours;
 pub mod network;
 pub mod pipeline;
 pub mod quoted;
 pub mod record;
 pub mod report;
+pub mod training_steps;
 pub mod trial;
 
 pub use error::Error;

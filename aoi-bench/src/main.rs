@@ -16,16 +16,15 @@ use aoi_bench::in_memory;
 use aoi_bench::live::StreamOptions;
 use aoi_bench::live_store;
 use aoi_bench::machine::Machine;
-use aoi_bench::mae_steps;
 use aoi_bench::neighbours::{Engine, Server};
+use aoi_bench::training_steps::{FinetuneSteps, MaeSteps, serve};
 use aoi_bench::{forward, pipeline, quoted, report};
-use aoi_encoder::Precision;
 use aoi_encoder::mae::Decoder;
 use aoi_retrieval::CompactCopy;
 use aoi_tolerance::options::Options;
 use clap::Parser;
 
-use self::arguments::{Arguments, Command, Generate};
+use self::arguments::{Arguments, Command, Generate, precision};
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
@@ -70,11 +69,14 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             let server = Server { bank: features::read(&bank)?, metric, k, threads, engine };
             server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
-        Command::MaeSteps { inputs, preset, decoder, threads, at_once, bf16 } => {
+        Command::MaeSteps { inputs, preset, decoder, work } => {
             let decoder = Decoder { width: decoder[0], depth: decoder[1], heads: decoder[2] };
-            let options = (threads, at_once, precision(bf16));
-            let mut server = mae_steps::Server::read(&inputs, &preset, decoder, options)?;
-            server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
+            let mut training = MaeSteps::read(&inputs, &preset, decoder, work.work())?;
+            serve(&mut training, std::io::stdin().lock(), std::io::stdout().lock())?;
+        }
+        Command::FinetuneSteps { inputs, preset, work } => {
+            let mut training = FinetuneSteps::read(&inputs, &preset, work.work())?;
+            serve(&mut training, std::io::stdin().lock(), std::io::stdout().lock())?;
         }
         Command::Pipeline { weights, preset, bf16, rows, side, threads, out } => {
             let encoder = (&*preset, precision(bf16));
@@ -131,10 +133,6 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Quoted { results, texts } => return check_quotes(&results, &texts),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn precision(bf16: bool) -> Precision {
-    if bf16 { Precision::Bf16 } else { Precision::F32 }
 }
 
 /// A machine with the name of its results folder.

@@ -55,23 +55,26 @@ impl Loss {
         let (c, count) = (self.weights.len(), logits.len() as f64);
         let mut sums = vec![[0.0_f64; 2]; c];
         let mut entropy = 0.0;
+        let mut odds = Vec::with_capacity(logits.len());
         for (z, t) in logits.chunks_exact(c).zip(truth.chunks_exact(c)) {
             for ((z, &t), (w, [both, all])) in z.iter().zip(t).zip(self.weights.iter().zip(&mut sums)) {
                 let (z, t) = (z.to_f64(), f64::from(t));
-                let p = sigmoid(z);
-                entropy += w * t * softplus(-z) + (1.0 - t) * softplus(z);
-                *both += p * t;
-                *all += p + t;
+                let pixel = Odds::of(z);
+                // softplus(z) = max(z, 0) + ln(1 + exp(-|z|)).
+                entropy += w * t * ((-z).max(0.0) + pixel.ln) + (1.0 - t) * (z.max(0.0) + pixel.ln);
+                *both += pixel.p * t;
+                *all += pixel.p + t;
+                odds.push((pixel.p, pixel.s));
             }
         }
         let overlaps: Vec<f64> = sums.iter().map(|[both, all]| (2.0 * both + 1.0) / (all + 1.0)).collect();
-        let rows = logits.chunks_exact(c).zip(truth.chunks_exact(c)).zip(dlogits.chunks_exact_mut(c));
-        for ((z, t), dz) in rows {
-            for (i, ((z, &t), dz)) in z.iter().zip(t).zip(dz).enumerate() {
-                let (p, t) = (sigmoid(z.to_f64()), f64::from(t));
-                let of_entropy = ((1.0 - t) * p - self.weights[i] * t * (1.0 - p)) / count;
+        let rows = odds.chunks_exact(c).zip(truth.chunks_exact(c)).zip(dlogits.chunks_exact_mut(c));
+        for ((odds, t), dz) in rows {
+            for (i, ((&(p, s), &t), dz)) in odds.iter().zip(t).zip(dz).enumerate() {
+                let t = f64::from(t);
+                let of_entropy = ((1.0 - t) * p - self.weights[i] * t * s) / count;
                 let of_overlap = (2.0 * t - overlaps[i]) / (sums[i][1] + 1.0);
-                *dz = T::of(share * (of_entropy - self.dice / c as f64 * of_overlap * p * (1.0 - p)));
+                *dz = T::of(share * (of_entropy - self.dice / c as f64 * of_overlap * p * s));
             }
         }
         let missed = overlaps.iter().map(|d| 1.0 - d).sum::<f64>() / c as f64;
@@ -79,14 +82,29 @@ impl Loss {
     }
 }
 
+/// What a logit says of its pixel; all of it from one exponential, which is most of the work of a loss.
+struct Odds {
+    /// `p = 1 / (1 + exp(-z))`.
+    p: f64,
+    /// `1 - p`, to full precision where p is near 1.
+    s: f64,
+    /// `ln(1 + exp(-|z|))`.
+    ln: f64,
+}
+
+impl Odds {
+    /// Of large |z| too: the exponential is of `-|z|`.
+    fn of(z: f64) -> Self {
+        let e = (-z.abs()).exp();
+        let (near, far) = (1.0 / (1.0 + e), e / (1.0 + e));
+        let (p, s) = if z < 0.0 { (far, near) } else { (near, far) };
+        Self { p, s, ln: e.ln_1p() }
+    }
+}
+
 /// `1 / (1 + exp(-z))`; a large |z| gives 0 or 1, not a quotient of infinities.
 pub(super) fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
-}
-
-/// `ln(1 + exp(z))`, of large z too.
-fn softplus(z: f64) -> f64 {
-    z.max(0.0) + (-z.abs()).exp().ln_1p()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //!
 //! [`Network`], [`Trained`] and [`Loss`] are the parts, each with its gradient.
 
+mod batch;
 mod config;
 mod enlarge;
 mod job;
@@ -25,6 +26,7 @@ mod tape;
 mod tuning;
 mod upernet;
 
+pub use batch::NetworkBatches;
 pub use config::{FinetuneConfig, HeadKind, LengthSection, LossSection, StepSection, UpernetSection};
 pub use job::{Example, FinetuneJob, FinetuneSummary, finetune};
 pub use loss::Loss;

@@ -204,7 +204,11 @@ impl Network {
     }
 
     /// The number of images.
-    fn check<T: Scalar>(&self, params: &Params<T>, (images, truth): (usize, usize)) -> Result<usize> {
+    pub(super) fn check<T: Scalar>(
+        &self,
+        params: &Params<T>,
+        (images, truth): (usize, usize),
+    ) -> Result<usize> {
         let pixels = self.enlarge.pixels();
         let b = (images / (self.config.channels * pixels)).max(1);
         for (what, expected, found) in [
