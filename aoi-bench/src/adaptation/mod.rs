@@ -8,6 +8,10 @@
 //! What is compared at equal budgets: `scratch, equal budget` takes as many operations in fine-tuning as pre-training and fine-tuning together take in the row above it,
 //! the pre-training shared by the devices it serves.
 //!
+//! Encoders that know something and encoders drawn at random are fine-tuned at rates of their own ([`Rates`]): of the few that were tried on pictures of another
+//! seed, those that served each best. A pre-trained encoder at one rate for all blocks learned hardly faster than one drawn at random; it wants a fast head. Features of
+//! both are centred ([`aoi_encoder::centred`]), without which attention, which weighs neighbours by differences of cosines, finds too few.
+//!
 //! [`compare`] measures, [`write()`] writes a table in Markdown, plots, a JSON record and sentences on what the numbers say ([`claims`]).
 
 pub mod claims;
@@ -42,10 +46,16 @@ pub struct Options {
     pub labelled: usize,
     /// Pictures of every device that results are tested on.
     pub tested: usize,
+    /// Pictures of every device without masks, where pictures are generated; of a folder all that are left over.
+    pub unlabelled: usize,
     /// Epochs of pre-training.
     pub pretrain_epochs: u64,
     /// Crops of one fine-tuning.
     pub finetune_crops: usize,
+    /// Rates of fine-tuning encoders that have learned something: the head fast, the first blocks hardly.
+    pub trained_rates: Rates,
+    /// Rates of fine-tuning encoders drawn at random: all blocks alike.
+    pub scratch_rates: Rates,
     /// Side of a patch of the encoder.
     pub patch: usize,
     /// Side of its crops.
@@ -62,15 +72,27 @@ pub struct Options {
     pub threads: usize,
 }
 
+/// Learning rates of fine-tuning.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Rates {
+    /// The highest, that of the head.
+    pub head: f64,
+    /// Factor from a block to the one before it.
+    pub layer_decay: f64,
+}
+
 impl Options {
-    /// Some ten minutes on two cores.
+    /// Some half an hour on two cores: about two thousand steps of pre-training, since a masked autoencoder knows little after a few hundred.
     pub fn full(threads: usize) -> Self {
         Self {
             seeds: 3,
             labelled: 3,
             tested: 8,
-            pretrain_epochs: 200,
-            finetune_crops: 960,
+            unlabelled: 100,
+            pretrain_epochs: 220,
+            finetune_crops: 1920,
+            trained_rates: Rates { head: 3e-2, layer_decay: 0.2 },
+            scratch_rates: Rates { head: 2e-3, layer_decay: 1.0 },
             patch: 8,
             crop: 64,
             encoder: [96, 4, 3],
@@ -87,6 +109,7 @@ impl Options {
             seeds: 2,
             labelled: 1,
             tested: 1,
+            unlabelled: 2,
             pretrain_epochs: 2,
             finetune_crops: 16,
             patch: 8,
@@ -158,7 +181,7 @@ pub fn compare(
         say(&format!("seed {seed}: pre-training on {} pictures", split.unlabelled.len()));
         let pretrained = encoders::pretrain(pool, &split, options, &folder.join("pretrain"), seed)?;
         comparison.pretraining.push(pretrained.cost(seed));
-        let scratch = encoders::scratch(pretrained.normalisation.clone(), pool.channels(), options, seed)?;
+        let scratch = encoders::scratch(pool, &split, &pretrained.normalisation, options, seed)?;
         let given = options.weights.as_deref().map(encoders::given).transpose()?;
         let budget = pretrained.source.operations;
         for source in [&scratch, &pretrained.source].into_iter().chain(&given) {
