@@ -1,5 +1,6 @@
 //! `aoi-bench`: inputs, ceilings, in-memory rounds, the comparison of adaptations and the report of results.
 
+mod arguments;
 mod compare_adaptation;
 
 use std::fs::File;
@@ -8,8 +9,6 @@ use std::process::ExitCode;
 
 use aoi_bench::Error;
 use aoi_bench::ceilings::{Ceiling, Ceilings, Effort, measure};
-#[cfg(feature = "gpu")]
-use aoi_bench::device::{DeviceArguments, GpuSearchArguments};
 use aoi_bench::features::{self, FeaturesOptions};
 use aoi_bench::flagged::{Flagged, FlaggedOptions};
 use aoi_bench::generate::{RecordsOptions, write_records};
@@ -22,224 +21,11 @@ use aoi_bench::neighbours::{Engine, Server};
 use aoi_bench::{forward, pipeline, quoted, report};
 use aoi_encoder::Precision;
 use aoi_encoder::mae::Decoder;
-use aoi_retrieval::{CompactCopy, Metric};
+use aoi_retrieval::CompactCopy;
 use aoi_tolerance::options::Options;
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
-#[derive(Parser)]
-#[command(about = "Benchmarks of the aoi workspace", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Make an input
-    #[command(subcommand)]
-    Generate(Generate),
-    /// Measure what this machine could do at best, and write ceilings.json
-    Ceilings {
-        /// Folder of results; the file goes to FOLDER/<machine>/<date>
-        #[arg(long, value_name = "FOLDER")]
-        results: Option<PathBuf>,
-    },
-    /// Measure what a GPU could do at best; the file as above
-    #[cfg(feature = "gpu")]
-    GpuCeilings {
-        /// Folder of results; the file goes to FOLDER/<GPU>/<date>
-        #[arg(long, value_name = "FOLDER")]
-        results: Option<PathBuf>,
-        #[command(flatten)]
-        device: DeviceArguments,
-    },
-    /// Describe this machine as JSON
-    Machine {
-        /// With its GPU
-        #[cfg(feature = "gpu")]
-        #[arg(long)]
-        gpu: bool,
-        #[cfg(feature = "gpu")]
-        #[command(flatten)]
-        device: DeviceArguments,
-    },
-    /// Time limits from flagged values in memory; prints seconds as JSON
-    InMemory {
-        /// Folder made by `generate flagged`
-        folder: PathBuf,
-        /// Threads
-        #[arg(long, default_value_t = 2)]
-        threads: usize,
-        /// Rounds
-        #[arg(long, default_value_t = 1)]
-        rounds: usize,
-        /// Where the new limits go, one per line
-        #[arg(long, value_name = "FILE")]
-        limits: Option<PathBuf>,
-    },
-    /// Time forward passes on request, one `SETTING MODEL BATCH RUNS OUT` a line
-    Forward {
-        /// Folder made by `tools/peers/encoder_peers.py prepare`
-        folder: PathBuf,
-        /// Threads
-        #[arg(long, default_value_t = 2)]
-        threads: usize,
-    },
-    /// Time a stream into memory, onto the disk and back after a restart; prints a comparison as JSON
-    Live {
-        /// Records
-        #[arg(long, default_value_t = 10_000_000)]
-        records: usize,
-        /// Limits that they are spread over
-        #[arg(long, default_value_t = 1_000)]
-        limits: usize,
-        /// Share of values that the limits flag
-        #[arg(long, default_value_t = 0.015)]
-        flagged: f64,
-        /// Rounds
-        #[arg(long, default_value_t = 1)]
-        rounds: usize,
-        /// Folder in which stores are made and removed
-        #[arg(long, default_value = ".")]
-        folder: PathBuf,
-    },
-    /// Search a bank in memory: one request a line, one JSON answer a line
-    Neighbours {
-        /// Bank: f32 [n, d]
-        bank: PathBuf,
-        /// Neighbours per query
-        #[arg(long, default_value_t = 30)]
-        k: usize,
-        /// cosine, inner-product or l2
-        #[arg(long, default_value_t = Metric::InnerProduct)]
-        metric: Metric,
-        /// Threads
-        #[arg(long, default_value_t = 2)]
-        threads: usize,
-        /// Scan the f32 rows only
-        #[arg(long)]
-        no_copy: bool,
-        #[cfg(feature = "gpu")]
-        #[command(flatten)]
-        gpu: GpuSearchArguments,
-    },
-    /// Take steps of masked-autoencoder pre-training, one a line on standard input; answers with seconds and loss as JSON
-    MaeSteps {
-        /// Weights, images and visible patches as `tools/peers/mae_steps.py` writes them
-        inputs: PathBuf,
-        /// Architecture by name
-        #[arg(long)]
-        preset: String,
-        /// Width, depth and heads of the decoder
-        #[arg(long, value_delimiter = ',', num_args = 3)]
-        decoder: Vec<usize>,
-        /// Threads
-        #[arg(long, default_value_t = 2)]
-        threads: usize,
-        /// Images that a thread works on at once
-        #[arg(long, default_value_t = 8)]
-        at_once: usize,
-        /// Round the factors of products to bf16
-        #[arg(long)]
-        bf16: bool,
-    },
-    /// Make masks of a drawn picture from a bank of drawn patches: `mask OUT`, one a line, one JSON answer a line
-    Pipeline {
-        /// Encoder weights
-        weights: PathBuf,
-        /// Architecture by name
-        #[arg(long, default_value = "paper")]
-        preset: String,
-        /// Multiply bf16 numbers
-        #[arg(long)]
-        bf16: bool,
-        /// Patches of the bank, at least
-        #[arg(long, default_value_t = 100_000)]
-        rows: usize,
-        /// Pixels along the picture
-        #[arg(long, default_value_t = 512)]
-        side: usize,
-        /// Threads
-        #[arg(long, default_value_t = 2)]
-        threads: usize,
-        /// Folder for the bank, its labels and the picture, as peers read them
-        #[arg(long)]
-        out: PathBuf,
-    },
-    /// Compare fine-tuning with retrieval, pre-trained or not: accuracies, costs, and which claims hold
-    CompareAdaptation(Box<compare_adaptation::Arguments>),
-    /// Turn results into Markdown and plots
-    Report {
-        /// Folder of results
-        results: PathBuf,
-        /// Where report.md and the plots go [default: the folder of results]
-        #[arg(long)]
-        out: Option<PathBuf>,
-        /// Write nothing; fail if what is there is not what the results say
-        #[arg(long)]
-        check: bool,
-    },
-    /// Check that the numbers a text quotes are those of the results
-    Quoted {
-        /// Folder of results
-        results: PathBuf,
-        /// Texts to check
-        #[arg(required = true)]
-        texts: Vec<PathBuf>,
-    },
-}
-
-#[derive(Subcommand)]
-enum Generate {
-    /// A records CSV
-    Records {
-        /// Data rows
-        #[arg(long, default_value_t = 1_000_000)]
-        rows: u64,
-        /// Part numbers
-        #[arg(long, default_value_t = 1_000)]
-        parts: usize,
-        /// Decides everything else
-        #[arg(long, default_value_t = RecordsOptions::default().seed)]
-        seed: u64,
-        /// The file
-        #[arg(long)]
-        out: PathBuf,
-    },
-    /// Features around centres, as bank.npy and queries.npy
-    Features {
-        /// Rows of the bank
-        #[arg(long, default_value_t = FeaturesOptions::default().rows)]
-        rows: usize,
-        /// Queries
-        #[arg(long, default_value_t = FeaturesOptions::default().queries)]
-        queries: usize,
-        /// Numbers per row
-        #[arg(long, default_value_t = FeaturesOptions::default().width)]
-        width: usize,
-        /// Decides everything else
-        #[arg(long, default_value_t = FeaturesOptions::default().seed)]
-        seed: u64,
-        /// The folder
-        #[arg(long)]
-        out: PathBuf,
-    },
-    /// Flagged values as flat columns
-    Flagged {
-        /// Values
-        #[arg(long, default_value_t = 10_000_000)]
-        values: usize,
-        /// Limits
-        #[arg(long, default_value_t = 10_000)]
-        limits: u32,
-        /// Decides everything else
-        #[arg(long, default_value_t = RecordsOptions::default().seed)]
-        seed: u64,
-        /// The folder
-        #[arg(long)]
-        out: PathBuf,
-    },
-}
+use self::arguments::{Arguments, Command, Generate};
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
@@ -286,14 +72,13 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::MaeSteps { inputs, preset, decoder, threads, at_once, bf16 } => {
             let decoder = Decoder { width: decoder[0], depth: decoder[1], heads: decoder[2] };
-            let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
-            let options = (threads, at_once, precision);
+            let options = (threads, at_once, precision(bf16));
             let mut server = mae_steps::Server::read(&inputs, &preset, decoder, options)?;
             server.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
         Command::Pipeline { weights, preset, bf16, rows, side, threads, out } => {
-            let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
-            let inputs = pipeline::Inputs::draw(&weights, (&preset, precision), (rows, side), threads)?;
+            let encoder = (&*preset, precision(bf16));
+            let inputs = pipeline::Inputs::draw(&weights, encoder, (rows, side), threads)?;
             inputs.write(&out)?;
             inputs.serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         }
@@ -346,6 +131,10 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Quoted { results, texts } => return check_quotes(&results, &texts),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn precision(bf16: bool) -> Precision {
+    if bf16 { Precision::Bf16 } else { Precision::F32 }
 }
 
 /// A machine with the name of its results folder.

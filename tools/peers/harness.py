@@ -82,6 +82,18 @@ def show(comparison):
         print(f"  {run['name']:26} {median:10.5f} s ({low:.5f}-{high:.5f})  {median / base:6.2f}x {peak}", flush=True)
 
 
+def without_places(words):
+    """The words of a command line without what is true of this machine alone: where its programs lie, and the folders before a file."""
+    kept, words = [], iter(words)
+    for word in words:
+        option, _, value = word.partition("=")
+        if option not in ("--programs", "--interpreter", "--results"):
+            kept.append(os.path.basename(word.rstrip("/")) if os.path.isabs(word) else word)
+        elif not value:
+            next(words)
+    return kept
+
+
 def write_record(options, bench, comparisons, load_before, machine, more_versions):
     """Writes `RESULTS/<machine>/<date>/WORK.json`; `machine` is the command that describes where."""
     described = json.loads(subprocess.run(machine, check=True, capture_output=True, text=True).stdout)
@@ -95,7 +107,7 @@ def write_record(options, bench, comparisons, load_before, machine, more_version
     record = {
         "date": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "machine": described["machine"],
-        "command": shlex.join(["python3", "tools/peers/run.py", *sys.argv[1:]]),
+        "command": shlex.join(["python3", "tools/peers/run.py", *without_places(sys.argv[1:])]),
         "load_before": round(load_before, 2),
         "versions": versions,
         "comparisons": comparisons,

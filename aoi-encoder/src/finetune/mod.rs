@@ -20,12 +20,16 @@ mod panel;
 mod plan;
 mod result;
 mod run;
+mod standard;
+mod tape;
 mod tuning;
 mod upernet;
 
 pub use config::{FinetuneConfig, HeadKind, LengthSection, LossSection, StepSection, UpernetSection};
 pub use job::{Example, FinetuneJob, FinetuneSummary, finetune};
 pub use loss::Loss;
-pub use network::{Depth, Network, NetworkTape, Standard};
+pub use network::{Depth, Network};
 pub use result::{Head, HeadLayers, Tuned};
+pub use standard::Standard;
+pub use tape::NetworkTape;
 pub use tuning::{Trained, Tuning};

@@ -7,40 +7,11 @@
 
 use std::sync::Arc;
 
-use super::Loss;
 use super::enlarge::Enlarge;
-use super::upernet::{self, Upernet, UpernetTape};
-use crate::gradient::{Linear, Norm, Scalar, Stack, Tape, Tokens, fit};
+use super::upernet::{self, Upernet};
+use super::{Loss, NetworkTape, Standard};
+use crate::gradient::{Linear, Norm, Scalar, Stack, Tokens, fit};
 use crate::{Config, Error, Params, Precision, Result, Role, Table};
-
-/// What the linear head reads: patch tokens after the final norm, every number brought to mean 0 and deviation 1.
-///
-/// The statistics are taken once, of the training pictures under the encoder that fine-tuning starts from. So a step's gradient is a sum over
-/// pictures, whatever the batch, the portions and the threads are, and prediction computes what training did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Standard {
-    /// Subtracted, \[d\].
-    pub mean: Vec<f32>,
-    /// Multiplied by, one over the deviation, \[d\].
-    pub scale: Vec<f32>,
-}
-
-impl Standard {
-    /// Nothing is changed.
-    pub fn none(d: usize) -> Self {
-        Self { mean: vec![0.0; d], scale: vec![1.0; d] }
-    }
-
-    /// `(x - mean) scale`, row by row.
-    pub(super) fn apply<T: Scalar>(&self, x: &[T], z: &mut [T]) {
-        let d = self.mean.len();
-        for (x, z) in x.chunks_exact(d).zip(z.chunks_exact_mut(d)) {
-            for ((z, &x), (&mean, &scale)) in z.iter_mut().zip(x).zip(self.mean.iter().zip(&self.scale)) {
-                *z = (x - T::of(mean.into())) * T::of(scale.into());
-            }
-        }
-    }
-}
 
 /// A segmentation network: the patch tokens of the encoder through a head to one logit a class, enlarged to pixels.
 ///
@@ -82,44 +53,6 @@ pub struct Network {
 enum Layers {
     Linear(Linear, Standard),
     Upernet(Box<Upernet>, usize),
-}
-
-/// What a forward pass keeps for its backward, and scratch; made once and used again.
-#[derive(Debug)]
-pub struct NetworkTape<T> {
-    pixels: Vec<T>,
-    x: Vec<T>,
-    encoder: Tape<T>,
-    /// The patches of one block, without class token and registers, and their gradient.
-    patches: Vec<T>,
-    /// What the head reads, \[b * t, d\] a level.
-    levels: Vec<Vec<T>>,
-    dlevels: Vec<Vec<T>>,
-    standard: Vec<T>,
-    upernet: UpernetTape<T>,
-    small: Vec<T>,
-    logits: Vec<T>,
-    dlogits: Vec<T>,
-}
-
-impl<T: Scalar> NetworkTape<T> {
-    /// An empty tape. With `recompute` only every block's input is kept and the rest computed again.
-    pub fn new(recompute: bool) -> Self {
-        let empty = Vec::new;
-        Self {
-            pixels: empty(),
-            x: empty(),
-            encoder: Tape::new(recompute),
-            patches: empty(),
-            levels: Vec::new(),
-            dlevels: Vec::new(),
-            standard: empty(),
-            upernet: UpernetTape::default(),
-            small: empty(),
-            logits: empty(),
-            dlogits: empty(),
-        }
-    }
 }
 
 /// How far back a gradient is taken.

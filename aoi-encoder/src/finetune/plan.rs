@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use ndarray::{Array3, Axis};
 
-use super::network::{NetworkTape, Standard};
-use super::{Example, FinetuneConfig, FinetuneJob, HeadKind, Loss, Network, Trained};
+use super::{Example, FinetuneConfig, FinetuneJob, HeadKind, Loss, Network, NetworkTape, Standard, Trained};
 use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
 use crate::images::{self, Normalisation};

@@ -8,9 +8,9 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Standard;
 use super::enlarge::Enlarge;
 use super::loss::sigmoid;
-use super::network::Standard;
 use super::upernet::{self, Upernet, UpernetTape};
 use crate::images::{self, Normalisation, Stitch, Tile};
 use crate::tiled::{each_group, whole_grid};

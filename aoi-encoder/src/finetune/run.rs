@@ -4,11 +4,10 @@ use std::path::Path;
 
 use ndarray::Array3;
 
-use super::network::NetworkTape;
 use super::panel::prediction_png;
 use super::plan::Plan;
 use super::result::{Head, HeadLayers, Tuned};
-use super::{FinetuneJob, overlap, upernet};
+use super::{FinetuneJob, NetworkTape, overlap, upernet};
 use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
 use crate::optimise::{AdamW, AdamWOptions, clip};

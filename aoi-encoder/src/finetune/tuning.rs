@@ -161,9 +161,7 @@ impl Trained {
                 Precision::F32,
                 (&mut weights[change.rows..][..d * d], d),
                 Start::Target,
-                up,
-                down,
-                T::of(scale),
+                up.times(down).scaled(T::of(scale)),
             );
         }
     }
@@ -186,17 +184,13 @@ impl Trained {
                 Precision::F32,
                 (&mut dtrained[change.down..][..rank * d], d),
                 Start::Zero,
-                up.t(),
-                dw,
-                scale,
+                up.t().times(dw).scaled(scale),
             );
             T::product(
                 Precision::F32,
                 (&mut dtrained[change.up..][..rank * d], rank),
                 Start::Zero,
-                dw,
-                down.t(),
-                scale,
+                dw.times(down.t()).scaled(scale),
             );
         }
     }

@@ -59,7 +59,7 @@ impl Attention {
     fn weights<T: Scalar>(&self, qkv: &[T], tokens: usize, head: usize, weights: &mut [T]) {
         let part = |which| self.part(qkv, tokens, head, which);
         let scale = T::of(1.0 / (self.head_width() as f64).sqrt());
-        T::product(self.precision, (weights, tokens), Start::Zero, part(0), part(1).t(), scale);
+        T::product(self.precision, (weights, tokens), Start::Zero, part(0).times(part(1).t()).scaled(scale));
         vectorised(
             #[inline(always)]
             || {
@@ -89,14 +89,7 @@ impl Attention {
                 self.weights(qkv, tokens, head, weights);
                 let values = self.part(qkv, tokens, head, 2);
                 let target = (&mut mixed[head * w..], d);
-                T::product(
-                    self.precision,
-                    target,
-                    Start::Zero,
-                    Matrix::new(weights, tokens),
-                    values,
-                    T::of(1.0),
-                );
+                T::product(self.precision, target, Start::Zero, Matrix::new(weights, tokens).times(values));
             }
         }
     }
@@ -128,16 +121,13 @@ impl Attention {
                 let part = |which| self.part(qkv, tokens, head, which);
                 let dout = Matrix::part(&dmixed[column..], (tokens, w), d);
                 self.weights(qkv, tokens, head, p);
-                let one = T::of(1.0);
                 T::product(
                     self.precision,
                     (&mut dqkv[2 * d + column..], 3 * d),
                     Start::Zero,
-                    Matrix::new(p, tokens).t(),
-                    dout,
-                    one,
+                    Matrix::new(p, tokens).t().times(dout),
                 );
-                T::product(self.precision, (dp, tokens), Start::Zero, dout, part(2).t(), one);
+                T::product(self.precision, (dp, tokens), Start::Zero, dout.times(part(2).t()));
                 vectorised(
                     #[inline(always)]
                     || {
@@ -151,14 +141,17 @@ impl Attention {
                     },
                 );
                 let ds = Matrix::new(&*dp, tokens);
-                T::product(self.precision, (&mut dqkv[column..], 3 * d), Start::Zero, ds, part(1), scale);
+                T::product(
+                    self.precision,
+                    (&mut dqkv[column..], 3 * d),
+                    Start::Zero,
+                    ds.times(part(1)).scaled(scale),
+                );
                 T::product(
                     self.precision,
                     (&mut dqkv[d + column..], 3 * d),
                     Start::Zero,
-                    ds.t(),
-                    part(0),
-                    scale,
+                    ds.t().times(part(0)).scaled(scale),
                 );
             }
         }

@@ -57,7 +57,7 @@ impl Linear {
         let bias = &p[self.bias.clone()];
         let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
         let w = Matrix::new(&p[self.weight.clone()], self.inputs);
-        T::product(self.precision, (y, self.outputs), start, Matrix::new(x, self.inputs), w.t(), T::of(1.0));
+        T::product(self.precision, (y, self.outputs), start, Matrix::new(x, self.inputs).times(w.t()));
     }
 
     /// From `y_no = sum_i x_ni W_oi + b_o` follow, with `dy` for the gradient of `y`:
@@ -67,14 +67,12 @@ impl Linear {
     /// `x` \[n, in\], `dy` \[n, out\] -> `dx` \[n, in\] where it is wanted, replaced.
     pub(crate) fn backward<T: Scalar>(&self, p: &[T], g: &mut [T], x: &[T], dy: &[T], dx: Option<&mut [T]>) {
         let dy_rows = Matrix::new(dy, self.outputs);
-        let (dw, one) = (&mut g[self.weight.clone()], T::of(1.0));
+        let dw = &mut g[self.weight.clone()];
         T::product(
             self.precision,
             (dw, self.inputs),
             Start::Target,
-            dy_rows.t(),
-            Matrix::new(x, self.inputs),
-            one,
+            dy_rows.t().times(Matrix::new(x, self.inputs)),
         );
         if !self.bias.is_empty() {
             let db = &mut g[self.bias.clone()];
@@ -89,7 +87,7 @@ impl Linear {
         }
         if let Some(dx) = dx {
             let w = Matrix::new(&p[self.weight.clone()], self.inputs);
-            T::product(self.precision, (dx, self.inputs), Start::Zero, dy_rows, w, one);
+            T::product(self.precision, (dx, self.inputs), Start::Zero, dy_rows.times(w));
         }
     }
 }

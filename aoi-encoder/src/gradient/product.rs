@@ -6,6 +6,7 @@ use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
 
+use super::Scalar;
 use crate::Precision;
 pub(crate) use crate::kernel::Start;
 use crate::kernel::{Arithmetic, Instructions, Layout, Lines, ProductScratch};
@@ -15,7 +16,7 @@ const LEAST: usize = 16;
 
 /// A matrix in a slice, row by row, or the transpose of one.
 #[derive(Debug, Clone, Copy)]
-pub struct Matrix<'a, T> {
+pub(crate) struct Matrix<'a, T> {
     data: &'a [T],
     rows: usize,
     columns: usize,
@@ -58,30 +59,38 @@ impl<'a> Matrix<'a, f32> {
     }
 }
 
+/// `scale a b`, to be added to something.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a, T> {
+    a: Matrix<'a, T>,
+    b: Matrix<'a, T>,
+    scale: T,
+}
+
+impl<'a, T: Scalar> Matrix<'a, T> {
+    /// The product with `b`.
+    pub(crate) fn times(self, b: Self) -> Terms<'a, T> {
+        Terms { a: self, b, scale: T::of(1.0) }
+    }
+}
+
+impl<T> Terms<'_, T> {
+    /// So many times the product.
+    pub(crate) fn scaled(self, scale: T) -> Self {
+        Self { scale, ..self }
+    }
+}
+
 /// Numbers with a matrix product; sealed, since the module is private.
 pub trait Product: Sized {
     /// `c = start + scale a b`; row i of `c` starts at `i * stride`. f32 factors are rounded first where the precision says so; f64 never
     /// are. On the caller's thread, so that a result depends on its operands and the processor alone.
-    fn product(
-        precision: Precision,
-        c: (&mut [Self], usize),
-        start: Start<'_, Self>,
-        a: Matrix<'_, Self>,
-        b: Matrix<'_, Self>,
-        scale: Self,
-    );
+    fn product(at: Precision, c: (&mut [Self], usize), start: Start<'_, Self>, terms: Terms<'_, Self>);
 }
 
 impl Product for f64 {
-    fn product(
-        _: Precision,
-        c: (&mut [Self], usize),
-        start: Start<'_, Self>,
-        a: Matrix<'_, Self>,
-        b: Matrix<'_, Self>,
-        scale: Self,
-    ) {
-        by_faer(c, start, a, b, scale);
+    fn product(_: Precision, c: (&mut [Self], usize), start: Start<'_, Self>, terms: Terms<'_, Self>) {
+        by_faer(c, start, terms);
     }
 }
 
@@ -92,34 +101,22 @@ thread_local! {
 
 /// In tiles; in f32 only where the processor has a matrix unit for them and they are not mostly filled up, otherwise by faer.
 impl Product for f32 {
-    fn product(
-        precision: Precision,
-        c: (&mut [Self], usize),
-        start: Start<'_, Self>,
-        a: Matrix<'_, Self>,
-        b: Matrix<'_, Self>,
-        scale: Self,
-    ) {
+    fn product(at: Precision, c: (&mut [Self], usize), start: Start<'_, Self>, terms: Terms<'_, Self>) {
+        let Terms { a, b, scale } = terms;
         let (rows, inner, columns) = (a.shape().0, a.shape().1, b.shape().1);
-        let arithmetic = Arithmetic { instructions: Instructions::best(), precision };
-        let least = if precision == Precision::F32 { LEAST } else { 1 };
+        let arithmetic = Arithmetic { instructions: Instructions::best(), precision: at };
+        let least = if at == Precision::F32 { LEAST } else { 1 };
         let slices =
             arithmetic.slices().filter(|_| [rows, columns, inner].into_iter().all(|side| side >= least));
-        let Some(slices) = slices else { return by_faer(c, start, a, b, scale) };
+        let Some(slices) = slices else { return by_faer(c, start, terms) };
         let size = (rows, columns, inner);
         let (arithmetic, factors) = ((arithmetic.instructions, slices), (a.lines(), b.t().lines()));
         SCRATCH.with_borrow_mut(|scratch| scratch.multiply(arithmetic, size, factors, c, (scale, start)));
     }
 }
 
-fn by_faer<T: ComplexField + Copy>(
-    (c, stride): (&mut [T], usize),
-    start: Start<'_, T>,
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    scale: T,
-) {
-    let (a, b) = (a.view(), b.view());
+fn by_faer<T: ComplexField + Copy>((c, stride): (&mut [T], usize), start: Start<'_, T>, terms: Terms<'_, T>) {
+    let (a, b) = (terms.a.view(), terms.b.view());
     let accumulate = match start {
         Start::Zero => Accum::Replace,
         Start::Target => Accum::Add,
@@ -130,7 +127,7 @@ fn by_faer<T: ComplexField + Copy>(
     };
     // Rows as the columns of the transpose: faer 0.24's own constructor for strided mutable rows lays them out as columns.
     let c = MatMut::from_column_major_slice_with_stride_mut(c, b.ncols(), a.nrows(), stride).transpose_mut();
-    matmul(c, accumulate, a, b, scale, Par::Seq);
+    matmul(c, accumulate, a, b, terms.scale, Par::Seq);
 }
 
 #[cfg(test)]
@@ -162,15 +159,8 @@ mod tests {
             let (before, bias) = (lattice_f32(m * strides.2, 3), lattice_f32(n, 6));
             for start in [Start::Zero, Start::Target, Start::Bias(&bias)] {
                 let mut c = before.clone();
-                let left = Matrix::part(&a, (m, k), strides.0);
-                f32::product(
-                    Precision::F32,
-                    (&mut c, strides.2),
-                    start,
-                    left,
-                    Matrix::part(&b, (k, n), strides.1),
-                    2.0,
-                );
+                let terms = Matrix::part(&a, (m, k), strides.0).times(Matrix::part(&b, (k, n), strides.1));
+                f32::product(Precision::F32, (&mut c, strides.2), start, terms.scaled(2.0));
                 for (place, (&c, &before)) in c.iter().zip(&before).enumerate() {
                     let (i, j) = (place / strides.2, place % strides.2);
                     let product = if j < n {
@@ -189,14 +179,8 @@ mod tests {
             // The transpose of [k, m] times the transpose of [n, k].
             let (a, b) = (lattice_f32(k * m, 4), lattice_f32(n * k, 5));
             let mut c = vec![0.0; m * n];
-            f32::product(
-                Precision::F32,
-                (&mut c, n),
-                Start::Zero,
-                Matrix::new(&a, m).t(),
-                Matrix::new(&b, k).t(),
-                1.0,
-            );
+            let terms = Matrix::new(&a, m).t().times(Matrix::new(&b, k).t());
+            f32::product(Precision::F32, (&mut c, n), Start::Zero, terms);
             for (place, &c) in c.iter().enumerate() {
                 let (i, j) = (place / n, place % n);
                 assert_eq!(c, entry(&a, &b, k, |l| (l * m + i, j * k + l)), "{m} x {n} x {k}, ({i}, {j})");
@@ -222,8 +206,8 @@ mod tests {
             let exact = [(Precision::F32, sums(&|v| f64::from(v))), (Precision::Bf16, sums(&rounded))];
             for (precision, exact) in exact {
                 let mut c = vec![0.0; m * n];
-                let (a, b) = (Matrix::new(&a, k), Matrix::new(&b, n));
-                f32::product(precision, (&mut c, n), Start::Zero, a, b, 1.0);
+                let terms = Matrix::new(&a, k).times(Matrix::new(&b, n));
+                f32::product(precision, (&mut c, n), Start::Zero, terms);
                 // Up to 700 roundings at 2^-24 of partial sums, which stay below 128.
                 aoi_testing::assert_all_close(&c, &exact, 2e-6 * k as f64, 0.0);
             }

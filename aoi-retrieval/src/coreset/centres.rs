@@ -2,6 +2,8 @@
 
 /// Centres measured together.
 pub(super) const PANEL: usize = 16;
+/// Lanes of [`squared_distance`] that are kept in registers for a panel.
+const LANES: usize = 4;
 /// Centres whose distances to each other are kept, 64 MiB at most; later ones are measured against every row that gets to them.
 const GAPS: usize = 4096;
 
@@ -76,11 +78,8 @@ pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 /// The squared distances of a point to the centres of a panel, each to the bit what [`squared_distance`] gives: the same sums, of many
 /// centres at once, instead of one after the other at the end of each.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
-#[allow(clippy::needless_range_loop, reason = "registers are indices here: several arrays move in step")]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
 pub(super) fn squared_distances(point: &[f32], panel: &[[f32; PANEL]]) -> [f32; PANEL] {
-    /// Lanes of `squared_distance` kept in registers.
-    const LANES: usize = 4;
     let (whole, rest) = point.as_chunks::<16>();
     let (panels, panel_rest) = panel.as_chunks::<16>();
     let mut sums = [0.0_f32; PANEL];

@@ -8,6 +8,8 @@ use crate::search::{Rows, in_parallel};
 
 /// Width of the projection in which distances are measured.
 const PROJECTED: usize = 128;
+/// Rows and columns whose sums are kept in registers.
+const TILE: (usize, usize) = (4, 16);
 
 /// The points in which distances are measured, and their width.
 #[expect(clippy::cast_possible_truncation, reason = "the projection is approximate anyway")]
@@ -30,11 +32,8 @@ pub(super) fn project(rows: &Rows<'_>, chance: &mut Chance, threads: usize) -> (
 
 /// Rows times the matrix `[d, PROJECTED]`; each sum runs along the width in order, whatever is worked out beside it.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-#[allow(clippy::needless_range_loop, reason = "registers are indices here: several arrays move in step")]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
 fn products(rows: &Rows<'_>, part: Range<usize>, matrix: &[f32]) -> Vec<f32> {
-    /// Rows and columns whose sums are kept in registers.
-    const TILE: (usize, usize) = (4, 16);
     let columns = matrix.as_chunks::<{ TILE.1 }>().0;
     let mut out = vec![0.0_f32; part.len() * PROJECTED];
     for first in 0..PROJECTED / TILE.1 {

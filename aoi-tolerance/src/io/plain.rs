@@ -4,16 +4,19 @@
 //! is `tolerance/read`.
 
 mod marks;
+mod places;
 
 use std::ops::Range;
 
-use marks::{is_odd, marks};
+use marks::{Marks, equal, mark};
+use places::Places;
 
 /// Where the fields and lines of a block end that holds no quotes, and carriage returns only before line feeds, as Windows writes them.
 #[derive(Debug, Default)]
 pub(crate) struct PlainRows {
-    fields: Ends,
-    lines: Ends,
+    marks: Vec<Marks>,
+    fields: Places,
+    lines: Places,
 }
 
 /// A row that is not blank.
@@ -33,49 +36,57 @@ const MOST: usize = 1 << 30;
 impl PlainRows {
     /// Finds the rows of `block`; false where it takes the CSV reader.
     pub(crate) fn find(&mut self, block: &[u8], delimiter: u8) -> bool {
-        self.fields.count = 0;
-        self.lines.count = 0;
-        if block.len() > MOST {
+        if block.len() > MOST || !self.mark(block, delimiter) {
             return false;
         }
+        self.fields.find();
+        self.lines.find();
+        if block.last().is_some_and(|&byte| byte != b'\n') {
+            #[expect(clippy::cast_possible_truncation, reason = "at most MOST")]
+            let end = block.len() as u32;
+            self.fields.push(end);
+            self.lines.push(end);
+        }
+        true
+    }
+
+    /// Marks where its fields and lines end but for what its end ends.
+    fn mark(&mut self, block: &[u8], delimiter: u8) -> bool {
         let (chunks, rest) = block.as_chunks::<64>();
+        mark(chunks, delimiter, &mut self.marks);
         let mut last = [0; 64];
         last[..rest.len()].copy_from_slice(rest);
         let inside = (1 << rest.len()) - 1;
+        self.fields.clear();
+        self.lines.clear();
         // Whether the chunk before ended with a carriage return.
         let mut returned = 0;
         let mut ascii = true;
-        for i in 0..=chunks.len() {
-            let (chunk, inside) = chunks.get(i).map_or((&last, inside), |chunk| (chunk, u64::MAX));
-            let feeds = marks(chunk, b'\n') & inside;
+        let mut add = |chunk: &[u8; 64], marks: Marks, inside: u64| {
+            let feeds = marks.feeds & inside;
             let mut lines = feeds;
-            if is_odd(chunk) || returned != 0 {
-                let returns = marks(chunk, b'\r');
+            if marks.odd || returned != 0 {
+                let returns = equal(chunk, b'\r');
                 let after = returns << 1 | returned;
-                if marks(chunk, b'"') != 0 || after & !feeds != 0 {
+                if equal(chunk, b'"') != 0 || after & !feeds != 0 {
                     return false;
                 }
                 lines = returns | (feeds & !after);
                 returned = returns >> 63;
                 ascii &= chunk.is_ascii();
             }
-            #[expect(clippy::cast_possible_truncation, reason = "at most MOST")]
-            let base = (64 * i) as u32;
-            self.fields.push(base, lines | (marks(chunk, delimiter) & inside));
-            self.lines.push(base, lines);
-        }
-        if block.last().is_some_and(|&byte| byte != b'\n') {
-            #[expect(clippy::cast_possible_truncation, reason = "at most MOST")]
-            let end = block.len() as u32;
-            self.fields.push(end, 1);
-            self.lines.push(end, 1);
-        }
-        ascii || std::str::from_utf8(block).is_ok()
+            self.fields.mark(lines | (marks.delimiters & inside));
+            self.lines.mark(lines);
+            true
+        };
+        let plain = chunks.iter().zip(&self.marks).all(|(chunk, marks)| add(chunk, *marks, u64::MAX));
+        mark(&[last], delimiter, &mut self.marks);
+        plain && add(&last, self.marks[0], inside) && (ascii || std::str::from_utf8(block).is_ok())
     }
 
     /// Lines of the block that was looked at last.
     pub(crate) fn lines(&self) -> u64 {
-        self.lines.count as u64
+        self.lines.count() as u64
     }
 
     /// The rows of the `block` that was looked at last; most of them have `fields` fields.
@@ -121,41 +132,6 @@ impl<'b> PlainRow<'b> {
     /// The eight bytes of the block before `end`, the first in the lowest bits; none if there are fewer.
     pub(crate) fn word_before(&self, end: usize) -> Option<u64> {
         self.block[..end].last_chunk().map(|bytes| u64::from_le_bytes(*bytes))
-    }
-}
-
-/// Ascending places in a block, in memory that is kept from block to block.
-#[derive(Debug, Default)]
-struct Ends {
-    places: Vec<u32>,
-    count: usize,
-}
-
-impl Ends {
-    fn found(&self) -> &[u32] {
-        &self.places[..self.count]
-    }
-
-    /// Adds `base` plus the place of each bit of `marks`.
-    ///
-    /// Eight places are written at a time, and those without a bit are overwritten later: how many bits there are is hard to foresee, and
-    /// a branch for each costs more than a few idle writes.
-    #[inline]
-    fn push(&mut self, base: u32, mut marks: u64) {
-        if self.places.len() < self.count + 64 {
-            self.places.resize(2 * self.count + 1024, 0);
-        }
-        let count = marks.count_ones() as usize;
-        for eight in self.places[self.count..].as_chunks_mut::<8>().0 {
-            for place in eight {
-                *place = base + marks.trailing_zeros();
-                marks &= marks.wrapping_sub(1);
-            }
-            if marks == 0 {
-                break;
-            }
-        }
-        self.count += count;
     }
 }
 

@@ -54,8 +54,14 @@ struct Asked {
     hash: u64,
     /// Where its words stand in `Repeated::words`.
     words: Range<usize>,
-    /// Where an earlier row with its hash stands in `said`.
+    /// Where an earlier row with its hash stands in `said`, and what it says there.
     place: Option<usize>,
+    said: Range<usize>,
+}
+
+impl Asked {
+    /// One that repeats nothing.
+    const NONE: Self = Self { value: f64::NAN, hash: 0, words: 0..0, place: None, said: 0..0 };
 }
 
 /// What is looked at for each row beside what it says, kept small: it has to stay in the cache while the file streams through.
@@ -124,17 +130,24 @@ impl Repeated {
                 let (count, hash) = spell(&self.runs, row, &mut self.words[used..])?;
                 let words = used..used + count;
                 used += count;
-                Some(Asked { value, hash, words, place: None })
+                Some(Asked { value, hash, words, ..Asked::NONE })
             });
-            self.asked.push(asked.unwrap_or(Asked { value: f64::NAN, hash: 0, words: 0..0, place: None }));
+            self.asked.push(asked.unwrap_or(Asked::NONE));
         }
         for asked in &mut self.asked {
             asked.place = self.said.place(asked.hash);
         }
+        for asked in &mut self.asked {
+            asked.said = asked.place.map_or(0..0, |place| self.said.words_of(place));
+        }
         let mut asked = self.asked.iter();
         rows.retain(|_| {
-            let Some(Asked { value, words, place: Some(place), .. }) = asked.next() else { return true };
-            let Some(passing) = self.said.get_mut(*place, &self.words[words.clone()]) else { return true };
+            let Some(Asked { value, words, place: Some(place), said, .. }) = asked.next() else {
+                return true;
+            };
+            let Some(passing) = self.said.get_mut(*place, said, &self.words[words.clone()]) else {
+                return true;
+            };
             let passes = passing.least <= *value && *value <= passing.largest;
             passing.repeats += u64::from(passes);
             !passes

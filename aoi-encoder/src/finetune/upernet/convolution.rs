@@ -100,17 +100,17 @@ impl Convolution {
         y: &mut [T],
         scratch: &mut ConvolutionScratch<T>,
     ) {
-        let (columns, one) = (self.side * self.side * self.inputs, T::of(1.0));
+        let columns = self.side * self.side * self.inputs;
         let w = Matrix::new(&p[self.weight.clone()], columns).t();
         if self.side == 1 {
-            T::product(self.precision, (y, self.outputs), Start::Zero, Matrix::new(x, columns), w, one);
+            T::product(self.precision, (y, self.outputs), Start::Zero, Matrix::new(x, columns).times(w));
             return;
         }
         for (band, y) in y.chunks_mut(BAND * self.outputs).enumerate() {
             let pixels = y.len() / self.outputs;
             let taps = fit(&mut scratch.taps, pixels * columns);
             self.gather(grid, band * BAND..band * BAND + pixels, x, taps);
-            T::product(self.precision, (y, self.outputs), Start::Zero, Matrix::new(taps, columns), w, one);
+            T::product(self.precision, (y, self.outputs), Start::Zero, Matrix::new(taps, columns).times(w));
         }
     }
 
@@ -127,14 +127,14 @@ impl Convolution {
         mut dx: Option<&mut [T]>,
         scratch: &mut ConvolutionScratch<T>,
     ) {
-        let (n, columns, one) = (self.inputs, self.side * self.side * self.inputs, T::of(1.0));
+        let (n, columns) = (self.inputs, self.side * self.side * self.inputs);
         let w = Matrix::new(&p[self.weight.clone()], columns);
         let dw = &mut g[self.weight.clone()];
         if self.side == 1 {
             let dy = Matrix::new(dy, self.outputs);
-            T::product(self.precision, (dw, columns), Start::Target, dy.t(), Matrix::new(x, columns), one);
+            T::product(self.precision, (dw, columns), Start::Target, dy.t().times(Matrix::new(x, columns)));
             if let Some(dx) = dx {
-                T::product(self.precision, (dx, columns), Start::Target, dy, w, one);
+                T::product(self.precision, (dx, columns), Start::Target, dy.times(w));
             }
             return;
         }
@@ -149,13 +149,11 @@ impl Convolution {
                 self.precision,
                 (&mut *dw, columns),
                 Start::Target,
-                dy.t(),
-                Matrix::new(taps, columns),
-                one,
+                dy.t().times(Matrix::new(taps, columns)),
             );
             if let Some(dx) = &mut dx {
                 let dtaps = fit(dtaps, pixels * columns);
-                T::product(self.precision, (&mut *dtaps, columns), Start::Zero, dy, w, one);
+                T::product(self.precision, (&mut *dtaps, columns), Start::Zero, dy.times(w));
                 self.visit(grid, band, |place, tap| {
                     if let Some(place) = place {
                         let sums = dx[place * n..(place + 1) * n].iter_mut();

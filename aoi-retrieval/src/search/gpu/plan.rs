@@ -2,6 +2,9 @@
 //!
 //! Everything here is a pure function of numbers, tested without a device.
 
+mod queries;
+
+pub(super) use self::queries::QueryPlan;
 use crate::RetrievalError;
 
 /// Rows per bin, as in the kernels.
@@ -14,10 +17,6 @@ pub(super) const PANEL_BINS: u64 = PANEL / BIN;
 pub(super) const STEP: u64 = 8;
 /// No storage binding is planned larger than this, whatever the device says: several drivers count bytes in `i32`.
 const LARGEST_BINDING: u64 = (1 << 31) - 256;
-/// Most bytes of scratch a batch of queries takes, so that a large device is not filled by it.
-const LARGEST_SCRATCH: u64 = 1 << 30;
-/// Most queries in a batch: more would not fill a device better.
-const LARGEST_BATCH: u64 = 4096;
 
 /// What a device allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,98 +184,6 @@ impl Shard {
     pub(super) fn grid(&self, allowed: &Allowance) -> (u64, u64) {
         let across = self.panels.min(allowed.workgroups);
         (across, self.panels.div_ceil(across.max(1)))
-    }
-}
-
-/// How queries are worked on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct QueryPlan {
-    pub(super) k: u64,
-    /// Queries per batch.
-    pub(super) batch: u64,
-    /// Bins that one query may keep per shard.
-    pub(super) capacity: u64,
-    /// Rows that one query may keep.
-    pub(super) list: u64,
-    /// Bytes of each buffer.
-    pub(super) bytes: ScratchBytes,
-}
-
-/// Bytes of the buffers of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ScratchBytes {
-    pub(super) queries: u64,
-    pub(super) codes: u64,
-    pub(super) coefficients: u64,
-    pub(super) best: u64,
-    pub(super) chosen: u64,
-    pub(super) scored: u64,
-    pub(super) list: u64,
-}
-
-impl ScratchBytes {
-    fn new(batch: u64, bank: &BankPlan, capacity: u64, list: u64) -> Self {
-        let padded = batch.next_multiple_of(PANEL);
-        Self {
-            queries: padded * bank.width * 4,
-            codes: if bank.form == Form::F32 { 0 } else { padded * bank.words * bank.form.word_bytes() },
-            coefficients: batch * 32,
-            best: batch * bank.shard_panels * PANEL_BINS * 4,
-            chosen: batch * capacity * 4,
-            scored: batch * capacity * BIN * 8,
-            list: batch * list * 16,
-        }
-    }
-
-    /// The largest of them.
-    fn largest(&self) -> u64 {
-        [self.queries, self.codes, self.coefficients, self.best, self.chosen, self.scored, self.list]
-            .into_iter()
-            .fold(0, u64::max)
-    }
-
-    /// All of them; the list is there twice, and once more to be read back.
-    pub(super) fn total(&self) -> u64 {
-        self.queries + self.codes + self.coefficients + self.best + self.chosen + self.scored + 3 * self.list
-    }
-}
-
-impl QueryPlan {
-    /// `queries` queries for `k` neighbours; `boost` multiplies what a query may keep beyond k.
-    ///
-    /// # Errors
-    /// When not even one query fits.
-    pub(super) fn new(
-        bank: &BankPlan,
-        queries: u64,
-        k: u64,
-        boost: u64,
-        allowed: &Allowance,
-    ) -> Result<Self, RetrievalError> {
-        let shard_bins = bank.shard_panels * PANEL_BINS;
-        let capacity = (k + (bank.form.spare() + k / 2) * boost).min(shard_bins);
-        let list = (k + (64 + k / 2) * boost).min(bank.rows.max(1));
-        let scratch = (allowed.memory / 4).min(LARGEST_SCRATCH);
-        let fits = |batch: u64| {
-            let bytes = ScratchBytes::new(batch, bank, capacity, list);
-            batch <= allowed.workgroups && bytes.largest() <= allowed.binding && bytes.total() <= scratch
-        };
-        // Few enough sizes to try: halve until it fits.
-        let mut batch = queries.clamp(1, LARGEST_BATCH);
-        while !fits(batch) {
-            if batch == 1 {
-                let bytes = ScratchBytes::new(1, bank, capacity, list);
-                let (needed, limit) = if bytes.largest() > allowed.binding {
-                    (bytes.largest(), allowed.binding)
-                } else {
-                    (bytes.total(), scratch)
-                };
-                return Err(RetrievalError::DeviceLimit { what: "the lists of one query", needed, limit });
-            }
-            batch =
-                if batch > PANEL { (batch / 2).next_multiple_of(PANEL).min(batch - 1) } else { batch / 2 };
-        }
-        Ok(Self { k, batch, capacity, list, bytes: ScratchBytes::new(batch, bank, capacity, list) })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sequences of words, each kept once with a value.
 
+use std::ops::Range;
+
 /// Values by the words that say them.
 ///
 /// Open addressing in a table that is a quarter full at most. Of sequences whose hashes share the upper half one is kept, and a hash only
@@ -40,14 +42,20 @@ impl<T> Said<T> {
         self.find(hash).ok()
     }
 
-    /// The value kept at a place, if it is that of these words.
+    /// Where the words kept at a place stand.
     #[inline]
-    pub(super) fn get_mut(&mut self, place: usize, words: &[u64]) -> Option<&mut T> {
-        let Entry { start, count, value } = &mut self.entries[place];
-        let kept = &self.words[*start as usize..(*start + *count) as usize];
+    pub(super) fn words_of(&self, place: usize) -> Range<usize> {
+        let Entry { start, count, .. } = self.entries[place];
+        start as usize..(start + count) as usize
+    }
+
+    /// The value kept at a place, where `kept` are its words, if it is that of these words.
+    #[inline]
+    pub(super) fn get_mut(&mut self, place: usize, kept: &Range<usize>, words: &[u64]) -> Option<&mut T> {
+        let kept = &self.words[kept.clone()];
         // Sequences are short, and a call would cost more than the comparison.
         let differ = kept.iter().zip(words).fold(0, |differ, (a, b)| differ | (a ^ b));
-        (kept.len() == words.len() && differ == 0).then_some(value)
+        (kept.len() == words.len() && differ == 0).then(|| &mut self.entries[place].value)
     }
 
     /// Keeps words whose hash is new; false if it is not, or there is no room for them.
@@ -125,9 +133,11 @@ mod tests {
         assert_eq!(said.place(hash), None);
         assert!(said.insert(hash, &[1, 2, 3], 'a'));
         assert!(!said.insert(hash, &[1, 2, 3], 'b') && !said.insert(hash | 1, &[4], 'c'), "kept once");
-        assert_eq!(said.get_mut(said.place(hash).unwrap(), &[1, 2, 3]), Some(&mut 'a'));
+        let place = said.place(hash).unwrap();
+        let kept = said.words_of(place);
+        assert_eq!(said.get_mut(place, &kept, &[1, 2, 3]), Some(&mut 'a'));
         for other in [[].as_slice(), &[1, 2], &[1, 2, 4], &[1, 2, 3, 4]] {
-            assert_eq!(said.get_mut(said.place(hash).unwrap(), other), None);
+            assert_eq!(said.get_mut(place, &kept, other), None);
         }
         assert_eq!(said.into_values().collect::<Vec<_>>(), ['a']);
     }
@@ -140,7 +150,8 @@ mod tests {
         let kept = (0..200_000_u64).filter(|&n| said.insert(spread(n), &[n], n)).count();
         assert_eq!(kept, KEPT);
         for n in 0..KEPT as u64 {
-            assert_eq!(said.get_mut(said.place(spread(n)).unwrap(), &[n]).copied(), Some(n));
+            let place = said.place(spread(n)).unwrap();
+            assert_eq!(said.get_mut(place, &said.words_of(place), &[n]).copied(), Some(n));
         }
         let mut crowded = Said::default();
         let kept = (0..100_u64).filter(|&n| crowded.insert(n << 52, &[n], n)).count();
