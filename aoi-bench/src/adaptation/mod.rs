@@ -12,6 +12,18 @@
 //! seed, those that served each best. A pre-trained encoder at one rate for all blocks learned hardly faster than one drawn at random; it wants a fast head. Features of
 //! both are centred ([`aoi_encoder::centred`]), without which attention, which weighs neighbours by differences of cosines, finds too few.
 //!
+//! # What was tried
+//! On generated wire bonds, an encoder 96 wide of 4 blocks, patches of 8, crops of 64, 75 % hidden, normalised targets, 300 unlabelled pictures. Mean `IoU` of one device; no more than three draws,
+//! so these numbers led to the defaults and prove nothing.
+//! - Length: after 135 steps the loss was 0.81 and retrieval (similarity, attention) reached 0.44 and 0.35 of three labelled pictures; after 2,000 steps 0.56 (held out), and
+//!   0.71 and 0.66, of other draws of pictures.
+//! - Centred features took attention from 0.66 to 0.79, and from 0.50 to 0.67 with one labelled picture of another seed. Whitening them did no better; the block before the last, as it
+//!   is, did as well as the last centred. Whitened pixels of the same patch reached 0.82 and 0.69 there, and with patches of 4 pixels 0.89 and 0.78: no reason yet to ship an encoder.
+//! - Rates, 1,000 crops in steps of 8: one rate of 2e-3 0.57, head 2e-3 (factor 0.5 a block) 0.54, 5e-3 (0.5) 0.60, 1e-2 (0.3) 0.63. In steps of 2 or 4 crops 0.72.
+//! - Against random weights, steps of 4: 0.77 against 0.71 after 2,000 crops each (three labelled pictures). At an equal budget (one labelled picture, pre-training shared by three devices)
+//!   0.72 after 2,000 crops, against 0.74 for random weights after 8,440: three draws do not tell them apart.
+//! - Not tried: other mask ratios, patches, decoders and plain targets at this length.
+//!
 //! [`compare`] measures, [`write()`] writes a table in Markdown, plots, a JSON record and sentences on what the numbers say ([`claims`]).
 
 pub mod claims;
