@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// Tested images of every device
     #[arg(long, value_name = "N")]
     tested: Option<usize>,
+    /// Generated images of every device without masks
+    #[arg(long, value_name = "N", conflicts_with = "images")]
+    unlabelled: Option<usize>,
     /// Epochs of pre-training
     #[arg(long, value_name = "N")]
     pretrain_epochs: Option<u64>,
@@ -81,6 +84,7 @@ impl Arguments {
             seeds: self.seeds.unwrap_or(from.seeds),
             labelled: self.labelled.unwrap_or(from.labelled),
             tested: self.tested.unwrap_or(from.tested),
+            unlabelled: self.unlabelled.unwrap_or(from.unlabelled),
             pretrain_epochs: self.pretrain_epochs.unwrap_or(from.pretrain_epochs),
             finetune_crops: self.finetune_crops.unwrap_or(from.finetune_crops),
             patch: self.patch.unwrap_or(from.patch),
@@ -103,9 +107,7 @@ impl Arguments {
             let masks = MaskFolder::new(masks, self.classes.clone())?.with_values(self.mask_values);
             adaptation::Pool::read(images, masks, &parts, images.display().to_string())?
         } else {
-            // As many unlabelled pictures as make pre-training worth while.
-            let more = if self.quick { 2 } else { 24 };
-            let of_each = options.labelled + options.tested + more;
+            let of_each = options.labelled + options.tested + options.unlabelled;
             adaptation::Pool::generate(&self.out.join("bonds"), of_each, 7)?
         };
         let start = Instant::now();

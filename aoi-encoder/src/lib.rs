@@ -38,6 +38,7 @@
 //! # Ok::<(), aoi_encoder::Error>(())
 //! ```
 
+mod centre;
 #[cfg(feature = "training")]
 mod chance;
 mod config;
@@ -67,6 +68,7 @@ pub mod weights;
 mod whole;
 mod workspace;
 
+pub use centre::centred;
 pub use config::{Config, Feedforward, Grid, Positions, PrefixPositions, Resampling};
 pub use embed::{EmbedOptions, Embeddings, Progress, Tiling, embed, embed_array, embed_folder};
 pub use error::{Error, Result};

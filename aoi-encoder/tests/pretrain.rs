@@ -133,6 +133,16 @@ fn threads_and_the_cache_do_not_change_a_bit() {
     let recomputed = CONFIG.replace("batch = 6", "batch = 6, recompute = true");
     run(&bench.job("recomputed", &recomputed), u64::MAX).unwrap();
     assert_eq!(bench.read("one/encoder.safetensors"), bench.read("recomputed/encoder.safetensors"));
+    let leaning = CONFIG.replace("pictures = 2", "pictures = 2, centred = false");
+    run(&bench.job("leaning", &leaning), u64::MAX).unwrap();
+    let weights = |run: &str| {
+        load(&bench.path(&format!("{run}/encoder.safetensors")), &LoadOptions::default()).unwrap()
+    };
+    let (own, leaning) = (weights("one").params, weights("leaning").params);
+    for tensor in own.table().tensors() {
+        let same = own.get(&tensor.name) == leaning.get(&tensor.name);
+        assert_eq!(same, tensor.name != "norm.bias", "{}", tensor.name);
+    }
     let another = CONFIG.replace("seed = 5", "seed = 6");
     run(&bench.job("another", &another), u64::MAX).unwrap();
     assert_ne!(bench.read("one/encoder.safetensors"), bench.read("another/encoder.safetensors"));

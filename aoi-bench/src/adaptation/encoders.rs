@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::time::Instant;
 
-use aoi_encoder::Config;
-use aoi_encoder::images::Normalisation;
+use aoi_encoder::images::{Normalisation, repeat_grey};
 use aoi_encoder::mae::{Decoder, Mae};
+use aoi_encoder::ndarray::{Array4, s};
 use aoi_encoder::train::{
     Augmentation, EncoderSection, ImagesSection, Job, MaskingSection, OptimiserSection,
 };
 use aoi_encoder::train::{PositionKind, PretrainConfig, RunSection, pretrain as train};
 use aoi_encoder::weights::{Family, LoadOptions, Weights, load};
+use aoi_encoder::{Config, Precision, Workspace, centred};
+use aoi_testing::Seeded;
 
 use super::outcome::PreTraining;
 use super::pool::{Pool, Split};
@@ -56,7 +58,7 @@ pub(super) fn augmentation() -> Augmentation {
         gamma: 0.1,
         contrast: 0.1,
         blur: 0.0,
-        noise: 0.01,
+        noise: 0.0,
         ..Augmentation::default()
     }
 }
@@ -108,6 +110,7 @@ pub(super) fn pretrain(
             batch,
             checkpoint_steps: 1 << 20,
             validate_epochs: options.pretrain_epochs,
+            precision: Precision::Bf16,
             ..RunSection::default()
         },
     };
@@ -132,24 +135,50 @@ pub(super) fn pretrain(
     })
 }
 
-/// The same architecture before any training, pictures normalised alike.
+/// The same architecture before any training; pictures normalised and features centred alike.
 pub(super) fn scratch(
-    normalisation: Normalisation,
-    channels: usize,
+    pool: &Pool,
+    split: &Split,
+    normalisation: &Normalisation,
     options: &Options,
     seed: u64,
 ) -> Result<Source, Error> {
-    let config: Config = section(options).architecture(channels)?;
+    let config: Config = section(options).architecture(pool.channels())?;
     let mae = Mae::new(&config, decoder(options), options.normalised_targets)?;
     let params = mae.encoder(&mae.initial(seed))?;
+    let crops = crops(pool, split, normalisation, options.crop, seed)?;
+    let params = centred(&config, &params, &crops, &mut Workspace::new(options.threads)?)?;
     let weights = Weights {
         config,
         params,
         family: Family::Own,
-        normalisation: Some(normalisation),
+        normalisation: Some(normalisation.clone()),
         notes: Vec::new(),
     };
     Ok(Source { name: SCRATCH.to_owned(), weights, operations: 0.0 })
+}
+
+/// One crop of each of up to 64 unlabelled pictures, of a picture's own size where that is smaller.
+fn crops(
+    pool: &Pool,
+    split: &Split,
+    normalisation: &Normalisation,
+    side: usize,
+    seed: u64,
+) -> Result<Array4<f32>, Error> {
+    let mut seeded = Seeded::new(seed);
+    let pictures = split.unlabelled.iter().cycle().take(64).map(|&i| &pool.picture(i).picture);
+    let mut crops = Array4::zeros((64, pool.channels(), side, side));
+    for (mut crop, picture) in crops.outer_iter_mut().zip(pictures) {
+        let mut picture = repeat_grey(picture.clone(), pool.channels())?;
+        normalisation.apply(&mut picture)?;
+        let (_, height, width) = picture.dim();
+        let (tall, wide) = (side.min(height), side.min(width));
+        let (top, left) = (seeded.below(height - tall + 1), seeded.below(width - wide + 1));
+        let part = picture.slice(s![.., top..top + tall, left..left + wide]);
+        crop.slice_mut(s![.., ..tall, ..wide]).assign(&part);
+    }
+    Ok(crops)
 }
 
 /// The encoder of a file; what it took is not known and counts nothing.

@@ -130,9 +130,10 @@ fn method(out: &mut String, comparison: &Comparison) {
          - Per seed and device {} labelled pictures, {} tested, the rest for pre-training without masks. One device: every device by itself, pixels counted together. All devices: labelled \
          pictures of all, tested on all.\n\
          - Encoder: width {width}, {depth} blocks, {heads} heads, patches of {} pixels, crops of {}. Masked autoencoder: {} epochs, {:.0} % of the patches hidden, pixels predicted {targets}.\n\
-         - Fine-tuning: linear head, all weights at one rate, {} crops; `scratch, equal budget` in addition the operations of the pre-training, in the setting of one device divided by the number of devices. \
+         - Fine-tuning: linear head, all weights, {} crops; rate of the head {} and factor from block to block {} where the encoder knows something, {} and {} where it is drawn at random: \
+         of the few tried on other pictures those that served each best. `scratch, equal budget` takes in addition the operations of the pre-training, in the setting of one device divided by the number of devices. \
          The last network counts, thresholds of a half; nothing is chosen on tested pictures.\n\
-         - Retrieval: similarity with k = 10, attention with k = 30 and temperature 0.02, whole images with k = 3, thresholds of a half. Whitened features: mean and covariance of the labelled pictures' \
+         - Retrieval: patch features of mean zero over unlabelled pictures, drawn at random or not; similarity with k = 10, attention with k = 30 and temperature 0.02, whole images with k = 3, thresholds of a half. Whitened features: mean and covariance of the labelled pictures' \
          patches. Whitened pixels are principal components of pixel patches, fitted on unlabelled pictures.\n\
          - Operations are counted multiplications and additions of the products; seconds are wall time with {} threads on {} ({} cores), commit {}{}, and mean little where other work ran beside.",
         options.labelled,
@@ -142,6 +143,10 @@ fn method(out: &mut String, comparison: &Comparison) {
         options.pretrain_epochs,
         100.0 * options.mask_ratio,
         options.finetune_crops,
+        options.trained_rates.head,
+        options.trained_rates.layer_decay,
+        options.scratch_rates.head,
+        options.scratch_rates.layer_decay,
         options.threads,
         machine.cpu,
         machine.cores,

@@ -5,18 +5,18 @@ use std::time::Instant;
 
 use aoi::patch_encoder::{EncodedPicture, PatchEncoder};
 use aoi::segment::{Segmenter, Settings, WholeImages, decide};
-use aoi_encoder::Workspace;
 use aoi_encoder::finetune::{
     Example, FinetuneConfig, FinetuneJob, LengthSection, StepSection, Tuned, finetune as train,
 };
 use aoi_encoder::images::pad;
 use aoi_encoder::ndarray::{Array2, Array3};
+use aoi_encoder::{Precision, Workspace};
 use aoi_retrieval::{Bank, Beta, CompleteLabels, Confusion, Labels, Rule};
 
 use super::encoders::{Source, augmentation};
 use super::outcome::Found;
 use super::pool::{Pool, Setting};
-use super::{Options, operations};
+use super::{Options, SCRATCH, operations};
 use crate::error::Error;
 
 /// Names of the ways.
@@ -34,7 +34,7 @@ const BETA: f64 = 0.02;
 
 /// Crops of every labelled picture in an epoch, and crops a step.
 const CROPS: usize = 8;
-const BATCH: usize = 8;
+const BATCH: usize = 4;
 
 /// Fine-tunes with a linear head, all weights, for the budget of the options and `more` operations.
 pub(super) fn finetune(
@@ -56,6 +56,7 @@ pub(super) fn finetune(
     let each = operations::finetune_crop(config, pool.classes().len());
     let crops = options.finetune_crops as f64 + more / each;
     let of_epoch = examples.len() * CROPS;
+    let rates = if source.name == SCRATCH { options.scratch_rates } else { options.trained_rates };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of epochs")]
     let epochs = (crops / of_epoch as f64).round().max(1.0) as u64;
     let job = FinetuneJob {
@@ -67,10 +68,9 @@ pub(super) fn finetune(
             seed,
             held_out: 0.0,
             augmentation: augmentation(),
-            // One rate for every block, so that rows differ in nothing but what the network knew before.
             optimiser: StepSection {
-                rate: 2e-3,
-                layer_decay: 1.0,
+                rate: rates.head,
+                layer_decay: rates.layer_decay,
                 warm_up_epochs: epochs.div_ceil(20),
                 ..StepSection::default()
             },
@@ -80,6 +80,7 @@ pub(super) fn finetune(
                 batch: BATCH,
                 checkpoint_steps: 1 << 20,
                 validate_epochs: epochs,
+                precision: Precision::Bf16,
                 ..LengthSection::default()
             },
             ..FinetuneConfig::default()

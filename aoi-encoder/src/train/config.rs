@@ -223,6 +223,8 @@ pub struct RunSection {
     pub patience: u64,
     /// Held-out pictures shown with their masked patches filled in.
     pub pictures: usize,
+    /// Whether the bias of the encoder's last norm is moved so that patch features have mean zero over the training pictures, see [`crate::centred`].
+    pub centred: bool,
     /// Whether the encoder is written in half precision: half the size, rounded as [`crate::weights::NumberType::F16`] says.
     pub half: bool,
 }
@@ -239,6 +241,7 @@ impl Default for RunSection {
             validate_epochs: 5,
             patience: 0,
             pictures: 4,
+            centred: true,
             half: false,
         }
     }

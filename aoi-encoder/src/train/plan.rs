@@ -1,6 +1,6 @@
 //! Everything about a run that is settled before its first step.
 
-use ndarray::{Array3, ArrayRef3};
+use ndarray::{Array3, Array4, ArrayRef3, Axis};
 
 use super::pictures::Pictures;
 use super::{Augmentation, Job, PretrainConfig, text};
@@ -84,6 +84,25 @@ impl Plan {
         let mut image = augmentation.apply(picture, size, chance)?;
         self.normalisation.apply(&mut image)?;
         Ok(image)
+    }
+
+    /// Crops of training pictures, not varied, of a few thousand patches in all, the same whenever they are asked for.
+    ///
+    /// # Shapes
+    /// \[crops, c, height, width\], normalised.
+    pub(super) fn still_crops(&self) -> Result<Array4<f32>> {
+        const PATCHES: usize = 4096;
+        let grid = self.mae.config().grid;
+        let still = self.config.augmentation.still();
+        let crop = |place: usize| {
+            let key = [u64::MAX - 1, place as u64];
+            let mut chance = Chance::new(self.config.seed, Purpose::Augmentation, key);
+            let training = &self.pictures.training;
+            self.image(training[place % training.len()], &still, &mut chance)
+        };
+        let crops = (0..PATCHES.div_ceil(grid.len()).max(8)).map(crop).collect::<Result<Vec<_>>>()?;
+        let views: Vec<_> = crops.iter().map(|c| c.view()).collect();
+        Ok(ndarray::stack(Axis(0), &views).expect("crops of one size"))
     }
 
     /// A held-out picture, not varied, and its mask, the same in every validation.

@@ -13,12 +13,13 @@ use crate::mae::{MaeTape, Mask};
 use crate::optimise::{AdamW, AdamWOptions, Average, clip};
 use crate::weights::{NumberType, SaveOptions, save_with};
 use crate::whole::write_whole;
-use crate::{Error, Params, Result};
+use crate::{Error, Params, Result, Workspace, centred};
 
 /// A run between two steps.
 pub(super) struct Run<'a> {
     plan: &'a Plan,
     folder: &'a Path,
+    threads: usize,
     shards: Shards<f32, MaeTape<f32>>,
     weights: Params<f32>,
     gradient: Params<f32>,
@@ -60,6 +61,7 @@ impl<'a> Run<'a> {
         Ok(Self {
             plan,
             folder: &job.run,
+            threads: job.threads,
             shards: Shards::new(job.threads, || MaeTape::new(recompute))?,
             gradient: Params::zeros(table.clone()),
             weights,
@@ -139,7 +141,11 @@ impl Trainee for Run<'_> {
         if better {
             self.state.best = loss.or(self.state.best);
             self.state.since_best = 0;
-            let encoder = plan.mae.encoder(self.result())?;
+            let mut encoder = plan.mae.encoder(self.result())?;
+            if plan.config.run.centred {
+                let mut workspace = Workspace::new(self.threads)?;
+                encoder = centred(plan.mae.config(), &encoder, &plan.still_crops()?, &mut workspace)?;
+            }
             let options = SaveOptions {
                 normalisation: Some(plan.normalisation.clone()),
                 number_type: if plan.config.run.half { NumberType::F16 } else { NumberType::F32 },
