@@ -4,7 +4,7 @@ use super::upernet::UpernetTape;
 use crate::gradient::{Scalar, Tape};
 
 /// What a forward pass keeps for its backward, and scratch; made once and used again.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct NetworkTape<T> {
     pub(super) pixels: Vec<T>,
     pub(super) x: Vec<T>,
@@ -24,19 +24,6 @@ pub struct NetworkTape<T> {
 impl<T: Scalar> NetworkTape<T> {
     /// An empty tape. With `recompute` only every block's input is kept and the rest computed again.
     pub fn new(recompute: bool) -> Self {
-        let empty = Vec::new;
-        Self {
-            pixels: empty(),
-            x: empty(),
-            encoder: Tape::new(recompute),
-            patches: empty(),
-            levels: Vec::new(),
-            dlevels: Vec::new(),
-            standard: empty(),
-            upernet: UpernetTape::default(),
-            small: empty(),
-            logits: empty(),
-            dlogits: empty(),
-        }
+        Self { encoder: Tape::new(recompute), ..Self::default() }
     }
 }

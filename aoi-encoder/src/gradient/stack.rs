@@ -12,7 +12,7 @@ pub(crate) struct Stack {
 }
 
 /// What the forward pass leaves for the backward; used again for the next images.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Tape<T> {
     /// Every block's input, and the last one's output, \[b * t, d\] each.
     states: Vec<Vec<T>>,
@@ -25,7 +25,7 @@ pub(crate) struct Tape<T> {
 impl<T: Scalar> Tape<T> {
     /// A tape; with `recompute` it keeps only every block's input, for a third more work.
     pub(crate) fn new(recompute: bool) -> Self {
-        Self { states: Vec::new(), kept: Vec::new(), scratch: Scratch::default(), recompute }
+        Self { recompute, ..Self::default() }
     }
 
     /// The tokens behind block `block`.

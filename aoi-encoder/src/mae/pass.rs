@@ -4,7 +4,7 @@ use super::{Mae, Mask, target};
 use crate::gradient::{Scalar, Tape, Tokens, fit};
 
 /// What one pass keeps for its backward, and its scratch; made once and used again.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct MaeTape<T> {
     pixels: Vec<T>,
     x: Vec<T>,
@@ -35,21 +35,8 @@ impl<T: Scalar> MaeTape<T> {
     /// An empty tape. With `recompute` only every block's input is kept and the rest computed again: less memory for a third more work,
     /// and the same gradient to the bit.
     pub fn new(recompute: bool) -> Self {
-        let empty = Vec::new;
-        Self {
-            pixels: empty(),
-            x: empty(),
-            encoder: Tape::new(recompute),
-            normed: empty(),
-            embedded: empty(),
-            sequence: empty(),
-            decoder: Tape::new(recompute),
-            gathered: empty(),
-            gathered_normed: empty(),
-            predicted: empty(),
-            targets: empty(),
-            back: Back::default(),
-        }
+        let tape = || Tape::new(recompute);
+        Self { encoder: tape(), decoder: tape(), ..Self::default() }
     }
 }
 
