@@ -34,13 +34,15 @@ pub enum Instructions {
     Avx2,
     /// 512-bit vectors (x86-64).
     Avx512,
-    /// 512-bit vectors, and the matrix unit for products of bf16 (x86-64, Linux).
+    /// 512-bit vectors, and products of pairs of bf16 on them (x86-64).
+    Avx512Bf16,
+    /// The same, and the matrix unit for products of bf16 (x86-64, Linux).
     Amx,
 }
 
 impl Instructions {
     /// All of them, slowest first.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx];
 
     /// The best that this processor has.
     pub fn best() -> Self {
@@ -56,7 +58,12 @@ impl Instructions {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f") && Self::Avx2.is_available(),
             #[cfg(target_arch = "x86_64")]
-            Self::Amx => tiles::amx_is_available() && Self::Avx512.is_available(),
+            Self::Avx512Bf16 => {
+                let vectors = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16");
+                vectors && Self::Avx512.is_available()
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => tiles::amx_is_available() && Self::Avx512Bf16.is_available(),
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }

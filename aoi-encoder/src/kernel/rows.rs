@@ -60,7 +60,7 @@ pub(crate) fn with<R>(instructions: Instructions, work: impl FnOnce() -> R) -> R
     match instructions {
         Instructions::Portable => work(),
         Instructions::Avx2 => with_avx2(work),
-        Instructions::Avx512 | Instructions::Amx => with_avx512(work),
+        Instructions::Avx512 | Instructions::Avx512Bf16 | Instructions::Amx => with_avx512(work),
     }
 }
 
@@ -70,7 +70,7 @@ macro_rules! dispatch {
         match $instructions {
             Instructions::Portable => $body::<false>($($argument),*),
             Instructions::Avx2 => with_avx2(#[inline(always)] || $body::<true>($($argument),*)),
-            Instructions::Avx512 | Instructions::Amx => with_avx512(#[inline(always)] || $body::<true>($($argument),*)),
+            Instructions::Avx512 | Instructions::Avx512Bf16 | Instructions::Amx => with_avx512(#[inline(always)] || $body::<true>($($argument),*)),
         }
     };
 }

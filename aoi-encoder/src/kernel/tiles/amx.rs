@@ -27,10 +27,7 @@ mod linux {
     pub(crate) fn is_available() -> bool {
         static FOUND: OnceLock<bool> = OnceLock::new();
         *FOUND.get_or_init(|| {
-            let vectors = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512bf16");
-            vectors && has_tiles() && is_permitted()
+            has_tiles() && is_permitted()
         })
     }
 

@@ -12,7 +12,8 @@ use crate::kernel::rows::with;
 pub(super) fn multiply(instructions: Instructions, block: &Block<'_>, c: &mut [f32], stride: usize) {
     #[cfg(target_arch = "x86_64")]
     if block.slices == 1 && instructions >= Instructions::Avx512 {
-        return vectors::multiply(vectors::pairs_are_fast(), block, c, stride);
+        let pairs = instructions >= Instructions::Avx512Bf16 && vectors::pairs_are_fast();
+        return vectors::multiply(pairs, block, c, stride);
     }
     with(
         instructions,
@@ -65,13 +66,10 @@ pub(super) mod vectors {
     /// Rows whose sums are in registers together.
     const ROWS: usize = 8;
 
-    /// Whether products of pairs are there, and faster than widening each half.
+    /// Whether products of pairs, where they are there, are faster than widening each half: not on Intel's processors.
     pub(super) fn pairs_are_fast() -> bool {
         static FOUND: OnceLock<bool> = OnceLock::new();
-        *FOUND.get_or_init(|| {
-            let (intel, vendor) = (*b"Genu", __cpuid(0).ebx);
-            is_x86_feature_detected!("avx512bf16") && vendor.to_le_bytes() != intel
-        })
+        *FOUND.get_or_init(|| __cpuid(0).ebx.to_le_bytes() != *b"Genu")
     }
 
     /// With products of pairs, or by widening.

@@ -63,7 +63,7 @@ impl<'a> Rows<'a> {
 /// Rows two by two to the lines of every slice.
 fn tile(instructions: Instructions, rows: &Rows<'_>, slices: usize, tiles: &mut [u16]) {
     #[cfg(target_arch = "x86_64")]
-    if instructions == Instructions::Amx {
+    if instructions >= Instructions::Avx512Bf16 {
         return vectors::tile(rows, slices, tiles);
     }
     for line in 0..SIDE {
@@ -121,10 +121,10 @@ mod vectors {
 
     #[expect(unsafe_code, reason = "calls a function compiled for AVX-512 BF16")]
     pub(super) fn tile(rows: &Rows<'_>, slices: usize, tiles: &mut [u16]) {
-        debug_assert!(Instructions::Amx.is_available());
+        debug_assert!(Instructions::Avx512Bf16.is_available());
         assert!(slices == 1 || slices == SLICES, "one slice or three");
         assert!(tiles.len() >= slices * TILE && rows.width <= SIDE, "too few tiles, or rows too long");
-        // SAFETY: `Instructions::Amx` is chosen only where AVX-512 BF16 and BW are there, and the tiles hold every line of every slice.
+        // SAFETY: `Instructions::Avx512Bf16` is chosen only where AVX-512 BF16 and BW are there, and the tiles hold every line of every slice.
         unsafe { if slices == 1 { lines::<1>(rows, tiles) } else { lines::<SLICES>(rows, tiles) } }
     }
 

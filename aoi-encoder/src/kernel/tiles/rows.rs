@@ -95,7 +95,7 @@ impl TileRows {
         for (upper, x) in x.chunks(SIDE * DEPTH).enumerate() {
             let tiles = &mut self.tiles[first + upper * distance..];
             #[cfg(target_arch = "x86_64")]
-            if matches!(instructions, Instructions::Amx) {
+            if instructions >= Instructions::Avx512Bf16 {
                 vectors::round_tile(x, tiles, slices);
                 continue;
             }
@@ -109,7 +109,7 @@ impl TileRows {
 /// One row into its lines, cut into slices; the lines of a step are a tile apart.
 pub(super) fn round_line(instructions: Instructions, x: &[f32], scale: f32, line: &mut [u16], slices: usize) {
     #[cfg(target_arch = "x86_64")]
-    if matches!(instructions, Instructions::Amx) {
+    if instructions >= Instructions::Avx512Bf16 {
         return vectors::round_row(x, scale, line, slices);
     }
     round_row(x, scale, line, slices);
@@ -150,17 +150,17 @@ mod vectors {
 
     #[expect(unsafe_code, reason = "calls a function compiled for AVX-512 BF16")]
     pub(super) fn round_row(x: &[f32], scale: f32, line: &mut [u16], slices: usize) {
-        debug_assert!(Instructions::Amx.is_available());
+        debug_assert!(Instructions::Avx512Bf16.is_available());
         assert!(slices == 1 || slices == SLICES, "one slice or three");
         assert!(line.len() >= (x.len().div_ceil(DEPTH) * slices - 1) * TILE + DEPTH, "line too short");
-        // SAFETY: `Instructions::Amx` is chosen only where AVX-512 BF16 is there, and the line above holds every slice of every step.
+        // SAFETY: `Instructions::Avx512Bf16` is chosen only where the processor has it, and the line above holds every slice of every step.
         unsafe { if slices == 1 { row::<1>(x, scale, line) } else { row::<SLICES>(x, scale, line) } }
     }
 
     /// Rows of 32 numbers into the lines of one tile a slice.
     #[expect(unsafe_code, reason = "calls a function compiled for AVX-512 BF16")]
     pub(super) fn round_tile(x: &[f32], tiles: &mut [u16], slices: usize) {
-        debug_assert!(Instructions::Amx.is_available());
+        debug_assert!(Instructions::Avx512Bf16.is_available());
         assert!(slices == 1 || slices == SLICES, "one slice or three");
         let rows = x.len() / DEPTH;
         assert!(rows <= SIDE && tiles.len() >= (slices - 1) * TILE + rows * DEPTH, "tile too short");

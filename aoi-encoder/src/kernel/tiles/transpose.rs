@@ -9,7 +9,7 @@ use crate::kernel::Instructions;
 /// Pair p of row i becomes pair i of line p.
 pub(super) fn pairs(instructions: Instructions, rows: &[u16; TILE], out: &mut [u16; TILE]) {
     #[cfg(target_arch = "x86_64")]
-    if matches!(instructions, Instructions::Avx512 | Instructions::Amx) {
+    if instructions >= Instructions::Avx512 {
         return vectors::pairs(rows, out);
     }
     plain(rows, out);
