@@ -23,12 +23,10 @@ mod linux {
     use super::super::TILE;
     use super::Block;
 
-    /// Whether the processor has bf16 tiles with the vectors that the rest of the kernels need, and the system lets this process use them.
+    /// Whether the processor has bf16 tiles, and the system lets this process use them.
     pub(crate) fn is_available() -> bool {
         static FOUND: OnceLock<bool> = OnceLock::new();
-        *FOUND.get_or_init(|| {
-            has_tiles() && is_permitted()
-        })
+        *FOUND.get_or_init(|| has_tiles() && is_permitted())
     }
 
     /// What the processor says: leaf 7, `AMX-BF16` and `AMX-TILE`.
