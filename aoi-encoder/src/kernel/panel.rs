@@ -55,7 +55,7 @@ pub(crate) fn multiply_panel(instructions: Instructions, tile: &Tile<'_>, c: &mu
         Instructions::Portable => portable::<false>(tile, c, stride),
         Instructions::Avx2 => rows::with_avx2(|| portable::<true>(tile, c, stride)),
         Instructions::Avx512 | Instructions::Avx512Bf16 | Instructions::Amx => {
-            avx512::multiply_panel(tile, c, stride)
+            avx512::multiply_panel(tile, c, stride);
         }
     }
 }

@@ -233,14 +233,19 @@ impl<'a> CpuSearch<'a> {
         // A list longer than this costs more than the next scan would.
         let limit = (256 + 8 * k).max(self.bins() / 32);
         in_parallel(chosen.len(), threads, |part| {
+            let short = |i: &usize| lists[*i].len() <= limit;
+            let able: Vec<(&[f32], &[Candidate])> =
+                part.clone().filter(short).map(|i| (queries.row(chosen[i]), &*lists[i])).collect();
+            let best = self.isa.run(
+                #[inline(always)]
+                || exact::best_of_each((&self.bank, &self.norms), self.metric(), &able, k),
+            );
+            let mut best = best.into_iter();
             part.map(|i| {
                 let list = &lists[i];
-                if list.len() > limit {
-                    return None;
-                }
+                let best = if short(&i) { best.next() } else { None }?;
                 let bins = list.chunk_by(|a, b| a.row as usize / LANES == b.row as usize / LANES).count();
-                let certificate = Certificate { route, bins: count(bins), rescored: count(list.len()) };
-                Some((self.score(queries.row(chosen[i]), list.iter().map(|c| c.row), k), certificate))
+                Some((best, Certificate { route, bins: count(bins), rescored: count(list.len()) }))
             })
             .collect::<Vec<_>>()
         })

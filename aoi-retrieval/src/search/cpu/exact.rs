@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::shortlist::Candidate;
 use super::simd;
 use crate::neighbours::keep_best;
 use crate::search::Rows;
@@ -9,6 +10,11 @@ use crate::{Metric, Neighbour, Scorer, metric};
 
 /// Rows asked for before they are scored: they lie anywhere in the bank, and waiting for memory took most of the time of scoring.
 const AHEAD: usize = 4;
+
+/// Neighbours kept of one query before the `k` best of them are chosen.
+fn room(k: usize) -> usize {
+    4 * k + 256
+}
 
 /// Lengths of some rows.
 #[inline(always)]
@@ -27,7 +33,7 @@ pub(super) fn best_of(
     k: usize,
 ) -> Vec<Neighbour> {
     let mut best = Vec::new();
-    let room = 4 * k + 256;
+    let room = room(k);
     let scorer = Scorer::new(metric, query);
     let mut ahead = rows.clone();
     ahead.by_ref().take(AHEAD).for_each(|row| simd::fetch(bank.row(row as usize)));
@@ -42,5 +48,40 @@ pub(super) fn best_of(
         }
     }
     keep_best(&mut best, k, metric);
+    best
+}
+
+/// The best `k` of every query's short list by their f64 scores.
+///
+/// Rows are taken in their order for all queries together: what several queries ask for is read once, and pages are not looked up again for
+/// every row, which had taken a seventh of a search of 10^6 rows for 1,024 queries.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+pub(super) fn best_of_each(
+    (bank, norms): (&Rows<'_>, &[f64]),
+    metric: Metric,
+    lists: &[(&[f32], &[Candidate])],
+    k: usize,
+) -> Vec<Vec<Neighbour>> {
+    let scorers: Vec<Scorer> = lists.iter().map(|(query, _)| Scorer::new(metric, query)).collect();
+    let mut asked: Vec<(u32, usize)> =
+        lists.iter().enumerate().flat_map(|(q, (_, list))| list.iter().map(move |c| (c.row, q))).collect();
+    asked.sort_unstable();
+    let room = room(k);
+    let mut best = vec![Vec::new(); lists.len()];
+    for (at, &(row, q)) in asked.iter().enumerate() {
+        if let Some((next, _)) = asked.get(at + AHEAD) {
+            simd::fetch(bank.row(*next as usize));
+        }
+        let i = row as usize;
+        let best = &mut best[q];
+        best.push(Neighbour { row, score: scorers[q].score_with_norm(bank.row(i), norms[i]) });
+        if best.len() >= room {
+            keep_best(best, k, metric);
+        }
+    }
+    for best in &mut best {
+        keep_best(best, k, metric);
+    }
     best
 }
