@@ -11,9 +11,13 @@ use crate::{Metric, Neighbour, Scorer, metric};
 /// Rows asked for before they are scored: they lie anywhere in the bank, and waiting for memory took most of the time of scoring.
 const AHEAD: usize = 4;
 
-/// Neighbours kept of one query before the `k` best of them are chosen.
-fn room(k: usize) -> usize {
-    4 * k + 256
+/// Keeps one neighbour more; of many the `k` best.
+#[inline]
+fn keep(best: &mut Vec<Neighbour>, found: Neighbour, k: usize, metric: Metric) {
+    best.push(found);
+    if best.len() >= 4 * k + 256 {
+        keep_best(best, k, metric);
+    }
 }
 
 /// Lengths of some rows.
@@ -33,7 +37,6 @@ pub(super) fn best_of(
     k: usize,
 ) -> Vec<Neighbour> {
     let mut best = Vec::new();
-    let room = room(k);
     let scorer = Scorer::new(metric, query);
     let mut ahead = rows.clone();
     ahead.by_ref().take(AHEAD).for_each(|row| simd::fetch(bank.row(row as usize)));
@@ -42,10 +45,8 @@ pub(super) fn best_of(
             simd::fetch(bank.row(next as usize));
         }
         let i = row as usize;
-        best.push(Neighbour { row, score: scorer.score_with_norm(bank.row(i), norms[i]) });
-        if best.len() >= room {
-            keep_best(&mut best, k, metric);
-        }
+        let score = scorer.score_with_norm(bank.row(i), norms[i]);
+        keep(&mut best, Neighbour { row, score }, k, metric);
     }
     keep_best(&mut best, k, metric);
     best
@@ -67,18 +68,14 @@ pub(super) fn best_of_each(
     let mut asked: Vec<(u32, usize)> =
         lists.iter().enumerate().flat_map(|(q, (_, list))| list.iter().map(move |c| (c.row, q))).collect();
     asked.sort_unstable();
-    let room = room(k);
     let mut best = vec![Vec::new(); lists.len()];
     for (at, &(row, q)) in asked.iter().enumerate() {
         if let Some((next, _)) = asked.get(at + AHEAD) {
             simd::fetch(bank.row(*next as usize));
         }
         let i = row as usize;
-        let best = &mut best[q];
-        best.push(Neighbour { row, score: scorers[q].score_with_norm(bank.row(i), norms[i]) });
-        if best.len() >= room {
-            keep_best(best, k, metric);
-        }
+        let score = scorers[q].score_with_norm(bank.row(i), norms[i]);
+        keep(&mut best[q], Neighbour { row, score }, k, metric);
     }
     for best in &mut best {
         keep_best(best, k, metric);
