@@ -332,7 +332,7 @@ impl Pass for CompactPass<'_> {
             bias: [&self.bias[2 * pair], &self.bias[2 * pair + 1]],
             query_scale: &self.scale[group],
         });
-        self.isa.int_maxima(session, &tiles, scores)
+        self.isa.int_maxima(session, &tiles, (2 * both + 1) * GROUP < self.coefficients.len(), scores)
     }
 
     fn terms(&self, bin: usize) -> &Terms {

@@ -5,7 +5,7 @@ use super::compact::Panels;
 use super::frame::Frame;
 use super::scan::{Pass, groups};
 use super::simd::Isa;
-use super::tile::{Aligned, FloatLine, FloatTile, GROUP, LANES, Maxima, Scores};
+use super::tile::{Aligned, FloatLine, FloatTile, GROUP, LANES, Maxima, Scores, UNASKED};
 use crate::metric;
 use crate::search::Rows;
 
@@ -105,6 +105,9 @@ impl Pass for FloatPass<'_, '_> {
         let size = self.rows.width() * GROUP;
         let [s, r] = scores;
         [(2 * both, s), (2 * both + 1, r)].map(|(group, scores)| {
+            if group * GROUP >= self.coefficients.len() {
+                return UNASKED;
+            }
             let tile = FloatTile {
                 panel: [&packed[0], &packed[1]],
                 words: &self.words[group * size..(group + 1) * size],

@@ -12,7 +12,7 @@
 use std::arch::x86_64::*;
 
 use super::amx::{self, Session, Sums};
-use super::tile::{self, Aligned, FloatTile, GROUP, IntTile, LANES, Maxima, Scores};
+use super::tile::{self, Aligned, FloatTile, GROUP, IntTile, LANES, Maxima, Scores, UNASKED};
 
 /// What this processor offers; only detection makes anything but the portable level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,13 +100,14 @@ impl Isa {
         }
     }
 
-    /// Scores and bin maxima of two groups of queries with the same panels.
+    /// Scores and bin maxima of two groups of queries with the same panels; of the first alone unless `both` have queries.
     #[inline]
     #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
     pub(crate) fn int_maxima(
         self,
         session: &mut Session,
         tiles: &[IntTile<'_>; 2],
+        both: bool,
         scores: &mut [Scores; 2],
     ) -> [Maxima; 2] {
         let [t, u] = tiles;
@@ -116,17 +117,25 @@ impl Isa {
             Level::Amx if session.has_tiles() && !t.tail_blocks.is_empty() => {
                 let sums = session.multiply([t.tail_blocks, u.tail_blocks], t.tail);
                 // SAFETY: Amx exists only after detection of Vnni's features.
-                unsafe { [int_maxima_vnni(t, Some((sums, 0)), s), int_maxima_vnni(u, Some((sums, 2)), r)] }
+                let maxima =
+                    |t: &IntTile<'_>, at, s: &mut Scores| unsafe { int_maxima_vnni(t, Some((sums, at)), s) };
+                [maxima(t, 0, s), if both { maxima(u, 2, r) } else { UNASKED }]
             }
-            // SAFETY: these levels exist only after detection of their features.
             #[cfg(target_arch = "x86_64")]
-            Level::Vnni | Level::Amx => unsafe { [int_maxima_vnni(t, None, s), int_maxima_vnni(u, None, r)] },
-            _ => [(t, s), (u, r)].map(|(t, scores)| {
-                self.run(
-                    #[inline(always)]
-                    || tile::int_maxima(t, scores),
-                )
-            }),
+            Level::Vnni | Level::Amx => {
+                // SAFETY: these levels exist only after detection of their features.
+                let maxima = |t: &IntTile<'_>, s: &mut Scores| unsafe { int_maxima_vnni(t, None, s) };
+                [maxima(t, s), if both { maxima(u, r) } else { UNASKED }]
+            }
+            _ => {
+                let maxima = |t: &IntTile<'_>, s: &mut Scores| {
+                    self.run(
+                        #[inline(always)]
+                        || tile::int_maxima(t, s),
+                    )
+                };
+                [maxima(t, s), if both { maxima(u, r) } else { UNASKED }]
+            }
         }
     }
 

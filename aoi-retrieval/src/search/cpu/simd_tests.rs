@@ -9,7 +9,7 @@
 use aoi_testing::Seeded;
 
 use super::simd::Isa;
-use super::tile::{Aligned, FloatTile, GROUP, IntTile, LANES, QueryLine, Scores};
+use super::tile::{Aligned, FloatTile, GROUP, IntTile, LANES, QueryLine, Scores, UNASKED};
 
 fn lanes(s: &mut Seeded) -> [f32; LANES] {
     std::array::from_fn(|_| s.unit() as f32 + 0.5)
@@ -71,12 +71,12 @@ fn compare(head_words: usize, tail_words: usize, seed: u64) {
         bias: [&bias[0], &bias[1]],
         query_scale: &query_scale,
     });
-    let compute = |isa: Isa| {
+    let compute = |isa: Isa, both_asked: bool| {
         let mut scores = [Scores::EMPTY; 2];
-        let maxima = isa.int_maxima(&mut isa.session(), &tiles, &mut scores);
+        let maxima = isa.int_maxima(&mut isa.session(), &tiles, both_asked, &mut scores);
         (maxima, scores)
     };
-    let expected = compute(Isa::PORTABLE);
+    let expected = compute(Isa::PORTABLE, true);
     // One query of each group and one row by hand.
     let (q, row) = (3, 11);
     for (g, group) in both.iter().enumerate() {
@@ -94,7 +94,10 @@ fn compare(head_words: usize, tail_words: usize, seed: u64) {
         assert_eq!(expected.0[g][0][q], best, "the maximum of the scores of group {g}");
     }
     for isa in Isa::available() {
-        assert_eq!(compute(isa), expected, "{isa:?}, {head_words} + {tail_words} words");
+        assert_eq!(compute(isa, true), expected, "{isa:?}, {head_words} + {tail_words} words");
+        let ([first, second], scores) = compute(isa, false);
+        assert_eq!((first, second), (expected.0[0], UNASKED), "{isa:?}, one group alone");
+        assert_eq!(scores[0], expected.1[0], "{isa:?}, one group alone");
     }
 }
 

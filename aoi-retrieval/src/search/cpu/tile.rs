@@ -27,6 +27,9 @@ pub(crate) type FloatLine = Aligned<[f32; LANES]>;
 /// Best scores of a tile: panel, query; lanes from [`GROUP`] on are negative infinity.
 pub(crate) type Maxima = [[f32; LANES]; 2];
 
+/// Best scores of a group without queries: nothing reaches a cut, and nothing need be computed.
+pub(crate) const UNASKED: Maxima = [[f32::NEG_INFINITY; LANES]; 2];
+
 /// Approximate scores of a tile, biases included: panel, query, row.
 pub(crate) type Scores = Aligned<[[[f32; LANES]; GROUP]; 2]>;
 
