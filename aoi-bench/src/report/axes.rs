@@ -49,7 +49,10 @@ impl Axes {
                 writeln!(svg, "<text x=\"{at:.1}\" y=\"{label}\" text-anchor=\"middle\">1e{decade}</text>");
         }
         for decade in whole(self.up) {
-            let (at, value) = (self.place((1.0, 10_f64.powf(decade))).1, 10_f64.powf(decade));
+            let at = self.place((1.0, 10_f64.powf(decade))).1;
+            // There is room for a few digits.
+            let value =
+                if decade.abs() > 4.0 { format!("1e{decade}") } else { 10_f64.powf(decade).to_string() };
             let _ = writeln!(svg, "<path d=\"M{left} {at:.1}H{right}\" stroke=\"#ddd\"/>");
             let (x, y) = (left - 6.0, at + 4.0);
             let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y:.1}\" text-anchor=\"end\">{value}{unit}</text>");
@@ -124,5 +127,14 @@ mod tests {
         assert_eq!((low.0 + high.0, low.1 + high.1), (2.0 * middle.0, 2.0 * middle.1));
         assert_eq!(axes.place((1e-9, 1e9)), (low.0, high.1));
         assert!(axes.dot((1.0, 1.0), "red", "a<b").contains("a&lt;b"));
+    }
+
+    #[test]
+    fn labels_fit_beside_the_frame() {
+        let svg = Axes::around(&[(1.0, 1e-3), (1.0, 1e11)]).ground("x", "y", " s");
+        assert!(
+            [">0.001 s<", ">10000 s<", ">1e5 s<", ">1e11 s<"].iter().all(|label| svg.contains(label)),
+            "{svg}"
+        );
     }
 }

@@ -8,13 +8,13 @@ use super::axes::{Axes, COLOURS, legend};
 use crate::ceilings::{Ceiling, Ceilings};
 use crate::record::{Record, median};
 
-/// Ceilings that are roofs, and what they are called here.
-const ROOFS: [(&str, &str); 5] = [
-    ("f32_fma", "f32"),
-    ("bf16_tiles", "bf16 tiles"),
-    ("int8_tiles", "int8 tiles"),
-    ("f16_fma", "f16"),
-    ("f16_matrix", "f16 matrices"),
+/// Ceilings that are roofs, of which the first that the machine has is drawn, and what they are called here.
+const ROOFS: [(&[&str], &str); 5] = [
+    (&["f32_fma"], "f32"),
+    (&["bf16_tiles", "bf16_dot"], "bf16"),
+    (&["int8_tiles", "int8_dot"], "int8"),
+    (&["f16_fma"], "f16"),
+    (&["f16_matrix"], "f16 matrices"),
 ];
 /// Ceilings of memory: of a processor, of a GPU.
 const MEMORY: [&str; 2] = ["read_memory", "copy_memory"];
@@ -22,8 +22,9 @@ const MEMORY: [&str; 2] = ["read_memory", "copy_memory"];
 /// A plot of every comparison that says its operations and bytes; none where there is none, or no ceilings.
 pub(super) fn plot(record: &Record, ceilings: &Ceilings) -> Option<String> {
     let memory = MEMORY.iter().find_map(|name| ceilings.on_all_threads(name))?.median * 1e9;
+    let best = |names: &[&str]| names.iter().find_map(|name| ceilings.on_all_threads(name));
     let roofs: Vec<(&str, &Ceiling)> =
-        ROOFS.iter().filter_map(|(name, called)| Some((*called, ceilings.on_all_threads(name)?))).collect();
+        ROOFS.iter().filter_map(|(names, called)| Some((*called, best(names)?))).collect();
     let mut dots = Vec::new();
     for c in &record.comparisons {
         let (Some(operations), Some(bytes)) = (c.operations, c.bytes) else { continue };
@@ -93,7 +94,7 @@ mod tests {
             best: 2.0 * median,
             median,
         };
-        let ceilings = Ceilings {
+        let mut ceilings = Ceilings {
             date: String::new(),
             machine: Machine::describe(),
             command: String::new(),
@@ -111,5 +112,11 @@ mod tests {
         assert!(svg.contains(&format!("L{x:.1} {y:.1}")), "{svg}");
         assert!(svg.contains(&format!("cx=\"{x:.1}\"")));
         assert_eq!(plot(&record(None), &ceilings), None);
+        // Tiles are drawn where there are any, else pairs.
+        for (name, roofs) in [("bf16_dot", 2), ("bf16_tiles", 2), ("int8_dot", 3)] {
+            ceilings.ceilings.push(ceiling(name, 2, 2000.0));
+            let svg = plot(&record(Some(1e7)), &ceilings).unwrap();
+            assert_eq!(svg.matches("stroke-width").count(), roofs, "{name}");
+        }
     }
 }
