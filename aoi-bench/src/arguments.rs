@@ -158,6 +158,18 @@ pub(crate) enum Command {
     },
     /// Compare fine-tuning with retrieval, pre-trained or not: accuracies, costs, and which claims hold
     CompareAdaptation(Box<compare_adaptation::Arguments>),
+    /// Keep what criterion found: one criterion.json with every benchmark's median and its interval
+    Estimates {
+        /// Criterion's folder
+        #[arg(default_value = "target/criterion")]
+        criterion: PathBuf,
+        /// Folder of results; the file goes to FOLDER/<machine>/<date>
+        #[arg(long, value_name = "FOLDER")]
+        results: Option<PathBuf>,
+        /// The command that they came from
+        #[arg(long, value_name = "COMMAND", default_value = "cargo bench -p aoi-bench")]
+        by: String,
+    },
     /// Turn results into Markdown and plots
     Report {
         /// Folder of results

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use aoi::masks::{MaskFolder, MaskValues};
 use aoi::measure::Parts;
+use aoi_bench::adaptation::{Measured, Rates};
 use aoi_bench::{Error, adaptation};
 
 #[derive(clap::Args)]
@@ -62,15 +63,42 @@ pub(crate) struct Arguments {
     /// Side of its crops
     #[arg(long, value_name = "PIXELS")]
     crop: Option<usize>,
+    /// Width, depth and heads of the decoder in pre-training
+    #[arg(long, value_name = "W,D,H", value_delimiter = ',', num_args = 3)]
+    decoder: Vec<usize>,
     /// Share of the patches hidden in pre-training
     #[arg(long, value_name = "SHARE")]
     mask_ratio: Option<f64>,
     /// Predict pixels as they are, not relative to their patch
     #[arg(long)]
     plain_targets: bool,
+    /// Rate of the head in fine-tuning a trained encoder, and the factor from a block to the one before it
+    #[arg(long, value_name = "RATE,FACTOR", value_delimiter = ',', num_args = 2)]
+    trained_rates: Vec<f64>,
+    /// The same for an encoder drawn at random
+    #[arg(long, value_name = "RATE,FACTOR", value_delimiter = ',', num_args = 2)]
+    scratch_rates: Vec<f64>,
+    /// Leave the other half out
+    #[arg(long, value_name = "HALF")]
+    only: Option<Half>,
+    /// Leave encoders drawn at random out: for trying settings of pre-training, which do not concern them
+    #[arg(long)]
+    no_scratch: bool,
     /// Threads
     #[arg(long, default_value_t = 2)]
     threads: usize,
+}
+
+/// A half of the comparison.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Half {
+    FineTuning,
+    Retrieval,
+}
+
+/// Two numbers of the command line, if they were given.
+fn rates(given: &[f64]) -> Option<Rates> {
+    if let [head, layer_decay] = *given { Some(Rates { head, layer_decay }) } else { None }
 }
 
 impl Arguments {
@@ -89,6 +117,15 @@ impl Arguments {
             finetune_crops: self.finetune_crops.unwrap_or(from.finetune_crops),
             patch: self.patch.unwrap_or(from.patch),
             crop: self.crop.unwrap_or(from.crop),
+            decoder: <[usize; 3]>::try_from(self.decoder.as_slice()).unwrap_or(from.decoder),
+            trained_rates: rates(&self.trained_rates).unwrap_or(from.trained_rates),
+            scratch_rates: rates(&self.scratch_rates).unwrap_or(from.scratch_rates),
+            measured: match self.only {
+                None => Measured::All,
+                Some(Half::FineTuning) => Measured::FineTuning,
+                Some(Half::Retrieval) => Measured::Retrieval,
+            },
+            scratch: !self.no_scratch,
             mask_ratio: self.mask_ratio.unwrap_or(from.mask_ratio),
             normalised_targets: !self.plain_targets,
             weights: self.weights.clone(),

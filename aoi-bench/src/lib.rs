@@ -1,14 +1,15 @@
 //! Benchmarks of the workspace, and peers beside them.
 //!
 //! One rule: a number counts only with its record. [`generate`] makes the inputs that every implementation reads, [`machine`] says where
-//! a number was measured, [`ceilings`] what that machine could do at best, [`record`] is the file of a result, and [`report`] turns
-//! records into tables and plots. [`adaptation`] compares accuracies: fine-tuning with retrieval, at counted budgets. [`quoted`] finds numbers in a text that differ from their record. The peers live in `tools/peers`.
+//! a number was measured, [`ceilings`] what that machine could do at best, [`record`] is the file of a result, [`estimates`] that
+//! of criterion's, and [`report`] turns them into tables and plots. [`adaptation`] compares accuracies: fine-tuning with retrieval, at counted budgets. [`quoted`] finds numbers in a text that differ from their record. The peers live in `tools/peers`.
 
 pub mod adaptation;
 pub mod ceilings;
 #[cfg(feature = "gpu")]
 pub mod device;
 mod error;
+pub mod estimates;
 pub mod features;
 pub mod flagged;
 pub mod forward;
@@ -23,6 +24,7 @@ pub mod pipeline;
 pub mod quoted;
 pub mod record;
 pub mod report;
+mod results;
 pub mod training_steps;
 pub mod trial;
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use aoi_bench::Error;
-use aoi_bench::ceilings::{Ceiling, Ceilings, Effort, measure};
+use aoi_bench::ceilings::{self, Ceiling, Ceilings, Effort, measure};
+use aoi_bench::estimates::{self, Estimates};
 use aoi_bench::features::{self, FeaturesOptions};
 use aoi_bench::flagged::{Flagged, FlaggedOptions};
 use aoi_bench::generate::{RecordsOptions, write_records};
@@ -90,7 +91,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         #[cfg(feature = "gpu")]
         Command::GpuCeilings { results, device } => {
             let gpu = device.open()?;
-            let found = aoi_bench::ceilings::gpu::measure(&gpu, Effort::FULL)?;
+            let found = ceilings::gpu::measure(&gpu, Effort::FULL)?;
             write_ceilings(results.as_deref(), with_gpu(&gpu), "gpu-ceilings", found)?;
         }
         #[cfg(not(feature = "gpu"))]
@@ -124,6 +125,9 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             }
         }
         Command::CompareAdaptation(arguments) => arguments.run()?,
+        Command::Estimates { criterion, results, by } => {
+            write_estimates(&criterion, results.as_deref(), by)?;
+        }
         Command::Report { results, out, check: false } => {
             report::write(&results, out.as_deref().unwrap_or(&results))?;
         }
@@ -152,10 +156,8 @@ fn write_ceilings(
     command: &str,
     ceilings: Vec<Ceiling>,
 ) -> Result<(), Error> {
-    let now = jiff::Timestamp::now();
-    let folder = results.map(|r| r.join(machine.folder()).join(now.strftime("%Y-%m-%d").to_string()));
     let ceilings = Ceilings {
-        date: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         machine,
         command: format!("aoi-bench {command}"),
         ceilings,
@@ -167,9 +169,27 @@ fn write_ceilings(
             c.threads, c.best, c.unit, c.median
         );
     }
-    let Some(folder) = folder else { return Ok(()) };
+    write_result(results, &ceilings.machine, ceilings::FILE, &pretty(&ceilings))
+}
+
+fn write_estimates(criterion: &Path, results: Option<&Path>, command: String) -> Result<(), Error> {
+    let found = Estimates {
+        date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        machine: Machine::describe(),
+        command,
+        estimates: estimates::collect(criterion)?,
+    };
+    println!("{} benchmarks", found.estimates.len());
+    write_result(results, &found.machine, estimates::FILE, &pretty(&found))
+}
+
+/// Writes `RESULTS/<machine>/<today>/name`; nothing without a folder of results.
+fn write_result(results: Option<&Path>, machine: &Machine, name: &str, text: &str) -> Result<(), Error> {
+    let Some(results) = results else { return Ok(()) };
+    let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let folder = results.join(machine.folder()).join(today);
     std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
-    write(&folder.join("ceilings.json"), &pretty(&ceilings))
+    write(&folder.join(name), text)
 }
 
 fn check_quotes(results: &Path, texts: &[PathBuf]) -> Result<ExitCode, Error> {

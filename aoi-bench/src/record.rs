@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::machine::Machine;
+use crate::results::{json_files, read};
+use crate::{ceilings, estimates};
 
 /// One file of results, such as `tolerance.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,9 +65,8 @@ impl Record {
     /// # Errors
     /// When it cannot be read, is no record, or a comparison is empty or has runs without times.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
         let refused = |reason: String| Error::Record { path: path.to_owned(), reason };
-        let record: Self = serde_json::from_str(&text).map_err(|e| refused(e.to_string()))?;
+        let record: Self = read(path)?;
         for comparison in &record.comparisons {
             let usable =
                 |r: &Runs| !r.seconds.is_empty() && r.seconds.iter().all(|s| s.is_finite() && *s > 0.0);
@@ -76,15 +77,14 @@ impl Record {
         Ok(record)
     }
 
-    /// Reads every record below `folder`, sorted by path; ceilings and accuracies are none.
+    /// Reads every record below `folder`, sorted by path; ceilings, estimates and accuracies are none.
     ///
     /// # Errors
     /// As [`Record::read`]; also when the folder cannot be listed.
     pub fn read_all(folder: &Path) -> Result<Vec<(PathBuf, Self)>, Error> {
-        let mut paths = Vec::new();
-        find(folder, &mut paths)?;
-        paths.sort();
-        paths.into_iter().map(|path| Self::read(&path).map(|record| (path, record))).collect()
+        let is_record = |path: &PathBuf| !OTHERS.iter().any(|other| path.ends_with(other));
+        let paths = json_files(folder)?.into_iter().filter(is_record);
+        paths.map(|path| Self::read(&path).map(|record| (path, record))).collect()
     }
 
     /// The runs of an implementation on a piece of work.
@@ -94,22 +94,8 @@ impl Record {
     }
 }
 
-/// Files of results that are no record of times.
-const OTHERS: [&str; 2] = ["ceilings.json", "adaptation.json"];
-
-fn find(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
-    for entry in std::fs::read_dir(folder).map_err(Error::file(folder))? {
-        let path = entry.map_err(Error::file(folder))?.path();
-        if path.is_dir() {
-            find(&path, found)?;
-        } else if path.extension().is_some_and(|e| e == "json")
-            && !OTHERS.iter().any(|other| path.ends_with(other))
-        {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
+/// Files of results that are no record of turns.
+const OTHERS: [&str; 3] = [ceilings::FILE, estimates::FILE, "adaptation.json"];
 
 /// Median of a non-empty list.
 pub fn median(values: &[f64]) -> f64 {

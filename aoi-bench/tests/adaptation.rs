@@ -3,7 +3,9 @@
 use aoi::demo::bonds::{BondOptions, CLASSES, write_bonds};
 use aoi::masks::MaskFolder;
 use aoi::measure::Parts;
-use aoi_bench::adaptation::{self, ALL_WAYS, Comparison, MAE, Options, PIXELS, Pool, SCRATCH, SCRATCH_EQUAL};
+use aoi_bench::adaptation::{
+    self, ALL_WAYS, Comparison, MAE, Measured, Options, PIXELS, Pool, SCRATCH, SCRATCH_EQUAL,
+};
 
 #[test]
 fn every_encoder_is_adapted_in_every_way_at_the_budgets_it_says() {
@@ -66,29 +68,44 @@ fn every_encoder_is_adapted_in_every_way_at_the_budgets_it_says() {
 }
 
 #[test]
-fn a_folder_of_one_device_is_compared_and_threads_change_no_accuracy() {
+fn a_folder_of_one_device_is_compared_and_neither_threads_nor_halves_change_an_accuracy() {
     let folder = tempfile::tempdir().unwrap();
     let options = BondOptions { labelled: 2, inspected: 0, defects: 0.0, seed: 5 };
     let bonds = write_bonds(&folder.path().join("bonds"), &options, &mut aoi::silent()).unwrap();
-    let compared = |threads: usize| -> Comparison {
+    let pool = || {
         let masks = MaskFolder::new(&bonds.labelled_masks, CLASSES.map(str::to_owned).to_vec()).unwrap();
         let parts = Parts::One("one".into());
-        let pool = Pool::read(&bonds.labelled_images, masks, &parts, "six pictures".into()).unwrap();
-        let out = folder.path().join(threads.to_string());
-        adaptation::compare(&pool, &Options::quick(threads), &out, &mut |_| ()).unwrap()
+        Pool::read(&bonds.labelled_images, masks, &parts, "six pictures".into()).unwrap()
     };
-    let [one, two] = [compared(1), compared(2)];
-    assert_eq!(one.settings(), ["one device"]);
-    assert_eq!((one.cells.len(), two.cells.len()), (15, 15));
+    let compared = |threads: usize, measured: Measured| -> Comparison {
+        let out = folder.path().join(format!("{threads} {measured:?}"));
+        let options = Options { measured, ..Options::quick(threads) };
+        adaptation::compare(&pool(), &options, &out, &mut |_| ()).unwrap()
+    };
+    let whole = compared(1, Measured::All);
+    let halves = [compared(2, Measured::FineTuning), compared(2, Measured::Retrieval)];
+    assert_eq!(whole.settings(), ["one device"]);
+    assert_eq!((whole.cells.len(), halves[0].cells.len() + halves[1].cells.len()), (15, 15));
+    assert!(halves[0].cells.iter().all(|c| c.way == "fine-tuning"));
+    assert!(halves[1].cells.iter().all(|c| c.way != "fine-tuning"));
     let mut largest = 0.0_f64;
-    for (cell, again) in one.cells.iter().zip(&two.cells) {
-        assert_eq!((&cell.row, &cell.way), (&again.row, &again.way));
+    for again in halves.iter().flat_map(|half| &half.cells) {
+        let cell = whole.cell(&again.setting, &again.row, &again.way).unwrap();
         for (outcome, again) in cell.outcomes.iter().zip(&again.outcomes) {
             assert_eq!(outcome.mean_iou.to_bits(), again.mean_iou.to_bits(), "{} {}", cell.row, cell.way);
             largest = largest.max(outcome.mean_iou);
         }
     }
     assert!(largest > 0.1, "nothing was segmented: {largest}");
+    // Without the encoders drawn at random the others stay what they are.
+    let options = Options { scratch: false, measured: Measured::FineTuning, ..Options::quick(2) };
+    let alone = adaptation::compare(&pool(), &options, &folder.path().join("alone"), &mut |_| ()).unwrap();
+    assert_eq!(alone.cells.iter().map(|c| c.row.as_str()).collect::<Vec<_>>(), [MAE]);
+    let mae = halves[0].cell("one device", MAE, "fine-tuning").unwrap();
+    assert_eq!(alone.cells[0].mean_iou(), mae.mean_iou());
+    adaptation::write(&halves[0], folder.path()).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("adaptation.md")).unwrap();
+    assert!(text.contains(" | - | - | - | - |") && text.contains("decoder 8 wide of depth 1"), "{text}");
 }
 
 #[test]

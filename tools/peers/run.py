@@ -3,6 +3,8 @@
 
 import argparse
 import os
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -33,10 +35,12 @@ ON_CPU = ["tolerance", "growth", "encoder", "retrieval", "pipeline", "training",
 def parser():
     parser = argparse.ArgumentParser(description=__doc__)
     works = parser.add_subparsers(dest="work", required=True, metavar="WORK")
-    everything = works.add_parser("all", help="The ceilings, every work that needs no GPU, and the report of all results")
+    everything = works.add_parser("all", help="The ceilings, every work that needs no GPU, the workspace's own benches, and the report of all results")
     shared(everything, rounds=3)
     everything.add_argument("--weights", help="encoder weights, for a bank of real features")
     everything.add_argument("--images", help="folder of images to embed with them")
+    own = works.add_parser("criterion", help=measure_criterion.__doc__)
+    shared(own, rounds=5)
     for name, module in WORKS.items():
         work = works.add_parser(name, help=module.__doc__)
         shared(work, rounds=5)
@@ -67,6 +71,21 @@ def measure(options):
         harness.write_record(options, bench, comparisons, load, machine, versions)
 
 
+def measure_criterion(options):
+    """The workspace's own benches: criterion runs them from nothing, and its estimates are kept"""
+    if options.programs:
+        print("criterion: left out, since it needs cargo and the source, not --programs")
+        return
+    _, bench = harness.programs(options)
+    home = harness.WORK / "criterion"
+    shutil.rmtree(home, ignore_errors=True)
+    benches = ["cargo", "bench", "--locked", "-p", "aoi-bench", "--"]
+    benches += ["--test"] if options.quick else ["--warm-up-time", "0.5", "--measurement-time", "1"]
+    subprocess.run(benches, cwd=harness.ROOT, env={**os.environ, "CRITERION_HOME": str(home)}, check=True)
+    if not options.quick:
+        subprocess.run([bench, "estimates", home, "--results", options.results, "--by", shlex.join(benches)], check=True)
+
+
 def measure_all(options):
     _, bench = harness.programs(options)
     quick = ["--quick"] if options.quick else []
@@ -79,6 +98,7 @@ def measure_all(options):
     real = ["--weights", options.weights, "--images", options.images] if options.weights else []
     for name in ON_CPU:
         measure(parser().parse_args([name, *map(str, given), *(real if name == "retrieval" else [])]))
+    measure_criterion(options)
     if not options.quick:
         subprocess.run([bench, "report", options.results], check=True)
 
@@ -88,6 +108,8 @@ def main():
     harness.WORK.mkdir(parents=True, exist_ok=True)
     if options.work == "all":
         measure_all(options)
+    elif options.work == "criterion":
+        measure_criterion(options)
     else:
         measure(options)
 

@@ -76,9 +76,9 @@ fn section(options: &Options) -> EncoderSection {
     }
 }
 
-/// Half the encoder's width, one block: reconstruction is not what the encoder is kept for.
 fn decoder(options: &Options) -> Decoder {
-    Decoder { width: options.encoder[0] / 2, depth: 1, heads: 2 }
+    let [width, depth, heads] = options.decoder;
+    Decoder { width, depth, heads }
 }
 
 /// Trains a masked autoencoder on the unlabelled pictures of a draw.

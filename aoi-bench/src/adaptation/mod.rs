@@ -74,14 +74,32 @@ pub struct Options {
     pub crop: usize,
     /// Its width, depth and heads.
     pub encoder: [usize; 3],
+    /// Width, depth and heads of the decoder that pre-training needs.
+    pub decoder: [usize; 3],
     /// Share of the patches masked in pre-training.
     pub mask_ratio: f64,
     /// Whether pre-training predicts pixels relative to mean and deviation of their patch.
     pub normalised_targets: bool,
+    /// What is measured.
+    pub measured: Measured,
+    /// Whether encoders drawn at random are fine-tuned and searched with too, beside that with pre-training.
+    pub scratch: bool,
     /// Another encoder to compare.
     pub weights: Option<PathBuf>,
     /// Threads; accuracies do not depend on it, seconds do.
     pub threads: usize,
+}
+
+/// What a comparison measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measured {
+    /// Every way of adapting.
+    All,
+    /// Fine-tuning alone: for trying what pre-training is good for.
+    FineTuning,
+    /// Retrieval alone.
+    Retrieval,
 }
 
 /// Learning rates of fine-tuning.
@@ -108,6 +126,10 @@ impl Options {
             patch: 8,
             crop: 64,
             encoder: [96, 4, 3],
+            // Half the encoder's width, one block: reconstruction is not what the encoder is kept for.
+            decoder: [48, 1, 2],
+            measured: Measured::All,
+            scratch: true,
             mask_ratio: 0.75,
             normalised_targets: true,
             weights: None,
@@ -127,6 +149,7 @@ impl Options {
             patch: 8,
             crop: 32,
             encoder: [16, 2, 2],
+            decoder: [8, 1, 2],
             ..Self::full(threads)
         }
     }
@@ -195,15 +218,19 @@ pub fn compare(
         comparison.pretraining.push(pretrained.cost(seed));
         let scratch = encoders::scratch(pool, &split, &pretrained.normalisation, options, seed)?;
         let given = options.weights.as_deref().map(encoders::given).transpose()?;
+        let scratch = options.scratch.then_some(&scratch);
         let budget = pretrained.source.operations;
-        for source in [&scratch, &pretrained.source].into_iter().chain(&given) {
-            retrieval(pool, &split, (options, seed), source, &mut comparison, say)?;
+        if options.measured != Measured::FineTuning {
+            for source in scratch.into_iter().chain([&pretrained.source]).chain(&given) {
+                retrieval(pool, &split, (options, seed), source, &mut comparison, say)?;
+            }
+            pixels(pool, &split, (options, seed), &mut comparison)?;
         }
-        pixels(pool, &split, (options, seed), &mut comparison)?;
-        for setting in &split.settings {
+        for setting in split.settings.iter().filter(|_| options.measured != Measured::Retrieval) {
             let devices = if setting.mixed { 1.0 } else { split.devices as f64 };
-            let mut rows = vec![(SCRATCH, &scratch, 0.0), (SCRATCH_EQUAL, &scratch, budget / devices)];
-            rows.push((MAE, &pretrained.source, 0.0));
+            let mut rows = vec![(MAE, &pretrained.source, 0.0)];
+            rows.extend(scratch.map(|scratch| (SCRATCH, scratch, 0.0)));
+            rows.extend(scratch.map(|scratch| (SCRATCH_EQUAL, scratch, budget / devices)));
             rows.extend(given.iter().map(|given| (given.name.as_str(), given, 0.0)));
             for (place, (row, source, more)) in rows.into_iter().enumerate() {
                 say(&format!("seed {seed}: fine-tuning, {}, {row}", setting.name));

@@ -24,6 +24,9 @@ use crate::machine::Machine;
 use crate::record::median;
 use kernel::Kernel;
 
+/// The file of these results.
+pub const FILE: &str = "ceilings.json";
+
 /// One ceiling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {

@@ -93,7 +93,8 @@ pub(super) fn legend(entries: &[(&str, &str)]) -> String {
     svg
 }
 
-fn escaped(text: &str) -> String {
+/// Text of a picture, which may hold anything.
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 

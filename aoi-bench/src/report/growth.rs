@@ -4,7 +4,7 @@ use super::axes::{Axes, COLOURS, legend};
 use crate::record::{Record, median};
 
 /// Size and median seconds of one implementation.
-type Curve<'a> = (&'a str, Vec<(f64, f64)>);
+pub(super) type Curve<'a> = (&'a str, Vec<(f64, f64)>);
 
 /// One SVG for each piece of work that was measured at two sizes or more.
 pub(super) fn plots(record: &Record) -> Vec<(String, String)> {
@@ -37,7 +37,8 @@ pub(super) fn plots(record: &Record) -> Vec<(String, String)> {
         .collect()
 }
 
-fn plot(curves: &[Curve<'_>]) -> String {
+/// Cost against size.
+pub(super) fn plot(curves: &[Curve<'_>]) -> String {
     let points: Vec<_> = curves.iter().flat_map(|(_, points)| points).copied().collect();
     let axes = Axes::around(&points);
     let mut svg = axes.ground("size", "time", " s");

@@ -1,7 +1,9 @@
 //! Results as one Markdown file with plots beside it.
 
 mod axes;
+mod estimates;
 mod growth;
+mod ratios;
 mod roofline;
 mod tables;
 mod targets;
@@ -9,9 +11,11 @@ mod targets;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::ceilings::Ceilings;
+use crate::ceilings::{self, Ceilings};
 use crate::error::Error;
+use crate::estimates::Estimates;
 use crate::record::Record;
+use crate::results::read_named;
 
 /// Writes `report.md` and its plots into `out` from every result below `results`.
 ///
@@ -54,9 +58,10 @@ pub fn outdated(results: &Path, out: &Path) -> Result<Vec<PathBuf>, Error> {
 fn render(results: &Path) -> Result<Vec<(String, String)>, Error> {
     let mut text = String::from("# Measured\n\nWritten by `aoi-bench report` from the records beside it.\n");
     let mut files = Vec::new();
-    let ceilings = read_ceilings(results)?;
+    let ceilings: Vec<(PathBuf, Ceilings)> = read_named(results, ceilings::FILE)?;
+    let found: Vec<(PathBuf, Estimates)> = read_named(results, crate::estimates::FILE)?;
     let records = Record::read_all(results)?;
-    if records.is_empty() && ceilings.is_empty() {
+    if records.is_empty() && ceilings.is_empty() && found.is_empty() {
         return Err(Error::Record { path: results.to_owned(), reason: "holds no results".to_owned() });
     }
     let beside = |folder: Option<&Path>| {
@@ -76,45 +81,34 @@ fn render(results: &Path) -> Result<Vec<(String, String)>, Error> {
     for (_, ceilings) in &ceilings {
         text += &tables::ceilings(ceilings);
     }
+    let mut add = |text: &mut String, path: &Path, title: &str, name: &str, plot: String| {
+        let stem = path.strip_prefix(results).unwrap_or(path).with_extension("");
+        let words: Vec<_> = stem.iter().map(|part| part.to_string_lossy()).collect();
+        let name = format!("{}-{name}.svg", words.join("-"));
+        let _ = write!(text, "\n![{title}]({name})\n");
+        files.push((name, plot));
+    };
+    let growth = |what: &str| format!("Seconds against size: {what}");
     for (path, record) in &records {
         text += &tables::record(path.strip_prefix(results).unwrap_or(path), record);
-        let plots = growth::plots(record)
-            .into_iter()
-            .map(|(work, plot)| (format!("Seconds against size: {work}"), work, plot));
-        let roofline = beside(path.parent()).and_then(|ceilings| roofline::plot(record, ceilings));
-        let roofline = roofline.map(|plot| ("Roofline".to_owned(), "roofline".to_owned(), plot));
-        for (title, work, plot) in plots.chain(roofline) {
-            let stem = path.strip_prefix(results).unwrap_or(path).with_extension("");
-            let words: Vec<_> = stem.iter().map(|part| part.to_string_lossy()).collect();
-            let name = format!("{}-{work}.svg", words.join("-"));
-            let _ = write!(text, "\n![{title}]({name})\n");
-            files.push((name, plot));
+        if let Some(plot) = ratios::plot(record) {
+            add(&mut text, path, "Ratios of times", "ratios", plot);
+        }
+        for (work, plot) in growth::plots(record) {
+            add(&mut text, path, &growth(&work), &work, plot);
+        }
+        if let Some(plot) = beside(path.parent()).and_then(|c| roofline::plot(record, c)) {
+            add(&mut text, path, "Roofline", "roofline", plot);
+        }
+    }
+    for (path, found) in &found {
+        text += &estimates::tables(path.strip_prefix(results).unwrap_or(path), found);
+        for (group, plot) in estimates::plots(found) {
+            add(&mut text, path, &growth(&group), &group, plot);
         }
     }
     files.push(("report.md".to_owned(), text));
     Ok(files)
-}
-
-/// Every `ceilings.json` below a folder, sorted by path.
-fn read_ceilings(folder: &Path) -> Result<Vec<(PathBuf, Ceilings)>, Error> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(Error::file(&folder))? {
-            let path = entry.map_err(Error::file(&folder))?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.ends_with("ceilings.json") {
-                let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-                let parsed = serde_json::from_str(&text);
-                let ceilings =
-                    parsed.map_err(|e| Error::Record { path: path.clone(), reason: e.to_string() })?;
-                found.push((path, ceilings));
-            }
-        }
-    }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -26,16 +26,22 @@ pub(super) fn ceilings(ceilings: &Ceilings) -> String {
     text
 }
 
-/// Everything in one record.
-pub(super) fn record(path: &Path, record: &Record) -> String {
-    let Machine { cpu, cpu_numbers, gpu, cores, memory_mib, system, rustc, commit, dirty, .. } =
-        &record.machine;
+/// A machine, its system, the compiler and the commit in one line.
+pub(super) fn machine_line(machine: &Machine) -> String {
+    let Machine { cpu, cpu_numbers, gpu, cores, memory_mib, system, rustc, commit, dirty, .. } = machine;
     let gpu = gpu.as_ref().map(|gpu| format!("{gpu}; ")).unwrap_or_default();
     let changed = if *dirty { ", with changes" } else { "" };
+    format!(
+        "{gpu}{cpu} ({cpu_numbers}), {cores} cores, {memory_mib} MiB, {system}; {rustc}; commit {commit}{changed}"
+    )
+}
+
+/// Everything in one record.
+pub(super) fn record(path: &Path, record: &Record) -> String {
     let mut text = format!(
-        "\n## {}\n\n{gpu}{cpu} ({cpu_numbers}), {cores} cores, {memory_mib} MiB, {system}; {rustc}; commit {commit}{changed}; {}; load before \
-         {:.2}.\n\n    {}\n\n",
+        "\n## {}\n\n{}; {}; load before {:.2}.\n\n    {}\n\n",
         path.display(),
+        machine_line(&record.machine),
         record.date,
         record.load_before,
         record.command,
