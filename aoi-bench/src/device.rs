@@ -3,6 +3,7 @@
 use aoi_retrieval::gpu::{DeviceChoice, Gpu, Scan};
 use clap::Args;
 
+use crate::ceilings::Effort;
 use crate::error::Error;
 use crate::neighbours::Engine;
 
@@ -18,6 +19,11 @@ pub struct DeviceArguments {
 }
 
 impl DeviceArguments {
+    /// How long to measure: a program that plays a GPU would take a quarter of an hour to say nothing.
+    pub fn effort(&self) -> Effort {
+        if self.software { Effort::QUICK } else { Effort::FULL }
+    }
+
     /// Opens the device.
     ///
     /// # Errors

@@ -91,7 +91,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         #[cfg(feature = "gpu")]
         Command::GpuCeilings { results, device } => {
             let gpu = device.open()?;
-            let found = ceilings::gpu::measure(&gpu, Effort::FULL)?;
+            let found = ceilings::gpu::measure(&gpu, device.effort())?;
             write_ceilings(results.as_deref(), with_gpu(&gpu), "gpu-ceilings", found)?;
         }
         #[cfg(not(feature = "gpu"))]

@@ -5,6 +5,8 @@ mod estimates;
 mod growth;
 mod ratios;
 mod roofline;
+#[cfg(test)]
+mod samples;
 mod tables;
 mod targets;
 

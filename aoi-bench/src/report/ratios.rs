@@ -109,9 +109,8 @@ impl Scale {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{comparison, record, runs};
     use super::*;
-    use crate::machine::Machine;
-    use crate::record::Runs;
 
     #[test]
     fn the_scale_holds_one_and_every_value_between_round_numbers() {
@@ -130,31 +129,10 @@ mod tests {
 
     #[test]
     fn each_other_implementation_is_a_dot_on_its_interval() {
-        let runs = |name: &str, seconds: &[f64]| Runs {
-            name: name.into(),
-            seconds: seconds.to_vec(),
-            peak_mib: Vec::new(),
-        };
-        let comparison = |work: &str, runs| Comparison {
-            work: work.into(),
-            size: 5,
-            input: String::new(),
-            checked: String::new(),
-            operations: None,
-            bytes: None,
-            runs,
-        };
-        let mut record = Record {
-            date: String::new(),
-            machine: Machine::describe(),
-            command: String::new(),
-            load_before: 0.0,
-            versions: std::collections::BTreeMap::new(),
-            comparisons: vec![comparison("alone", vec![runs("aoi", &[1.0])])],
-        };
+        let mut record = record(vec![comparison("alone", 5, vec![runs("aoi", &[1.0], &[])])]);
         assert_eq!(plot(&record), None);
-        let both = vec![runs("aoi/f32", &[1.0, 1.0, 2.0]), runs("a<b", &[2.0, 3.0, 8.0])];
-        record.comparisons.push(comparison("knn", both));
+        let both = vec![runs("aoi/f32", &[1.0, 1.0, 2.0], &[]), runs("a<b", &[2.0, 3.0, 8.0], &[])];
+        record.comparisons.push(comparison("knn", 5, both));
         let svg = plot(&record).unwrap();
         assert!(svg.contains(">knn, 5: aoi/f32<") && !svg.contains("alone"), "{svg}");
         assert!(svg.contains(">a&lt;b<") && svg.contains(">3.00 (2.00-4.00)<"), "{svg}");

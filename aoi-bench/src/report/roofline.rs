@@ -59,29 +59,14 @@ pub(super) fn plot(record: &Record, ceilings: &Ceilings) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{self, comparison, runs};
     use super::*;
     use crate::machine::Machine;
-    use crate::record::{Comparison, Runs};
+    use crate::record::Comparison;
 
     fn record(bytes: Option<f64>) -> Record {
-        let runs =
-            |name: &str, seconds: f64| Runs { name: name.into(), seconds: vec![seconds], peak_mib: vec![] };
-        Record {
-            date: String::new(),
-            machine: Machine::describe(),
-            command: String::new(),
-            load_before: 0.0,
-            versions: std::collections::BTreeMap::new(),
-            comparisons: vec![Comparison {
-                work: "w".into(),
-                size: 1,
-                input: String::new(),
-                checked: String::new(),
-                operations: Some(1e9),
-                bytes,
-                runs: vec![runs("aoi", 0.01), runs("peer", 0.02)],
-            }],
-        }
+        let runs = vec![runs("aoi", &[0.01], &[]), runs("peer", &[0.02], &[])];
+        samples::record(vec![Comparison { operations: Some(1e9), bytes, ..comparison("w", 1, runs) }])
     }
 
     #[test]

@@ -86,24 +86,13 @@ fn comparison(comparison: &Comparison) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{self, runs};
     use super::*;
 
     #[test]
     fn a_row_says_median_range_and_ratio() {
-        let runs = |name: &str, seconds: &[f64], peak: &[f64]| Runs {
-            name: name.into(),
-            seconds: seconds.to_vec(),
-            peak_mib: peak.to_vec(),
-        };
-        let text = comparison(&Comparison {
-            work: "w".into(),
-            size: 5,
-            input: "i.".into(),
-            checked: "c.".into(),
-            operations: Some(4e9),
-            bytes: None,
-            runs: vec![runs("aoi", &[1.0, 2.0, 4.0], &[10.0]), runs("peer", &[3.0, 5.0, 8.0], &[])],
-        });
+        let runs = vec![runs("aoi", &[1.0, 2.0, 4.0], &[10.0]), runs("peer", &[3.0, 5.0, 8.0], &[])];
+        let text = comparison(&Comparison { operations: Some(4e9), ..samples::comparison("w", 5, runs) });
         assert!(text.contains("| aoi | 2.000 (1.000-4.000) | 1.00 (1.00-1.00) | 10 | 1.00 | 2 |"), "{text}");
         assert!(text.contains("| peer | 5.000 (3.000-8.000) | 2.50 (2.00-3.00) | - | - | 1 |"), "{text}");
     }

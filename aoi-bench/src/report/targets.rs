@@ -129,9 +129,8 @@ pub(super) fn table(heading: &str, records: &[(&Path, &Record)], ceilings: Optio
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{comparison, record, runs};
     use super::*;
-    use crate::machine::Machine;
-    use crate::record::Runs;
 
     #[test]
     fn the_list_is_sound_and_every_target_has_one_bound() {
@@ -160,31 +159,12 @@ mod tests {
 
     #[test]
     fn a_target_is_met_missed_or_not_measured() {
-        let runs = |name: &str, seconds: f64, peak: f64| Runs {
-            name: name.into(),
-            seconds: vec![seconds],
-            peak_mib: vec![peak],
-        };
-        let record = Record {
-            date: String::new(),
-            machine: Machine::describe(),
-            command: String::new(),
-            load_before: 0.0,
-            versions: BTreeMap::new(),
-            comparisons: vec![Comparison {
-                work: "limits_from_csv".into(),
-                size: 10_000_000,
-                input: String::new(),
-                checked: String::new(),
-                operations: None,
-                bytes: None,
-                runs: vec![
-                    runs("aoi", 2.0, 60.0),
-                    runs("duckdb/typed", 4.0, 100.0),
-                    runs("polars", 3.2, 300.0),
-                ],
-            }],
-        };
+        let runs = vec![
+            runs("aoi", &[2.0], &[60.0]),
+            runs("duckdb/typed", &[4.0], &[100.0]),
+            runs("polars", &[3.2], &[300.0]),
+        ];
+        let record = record(vec![comparison("limits_from_csv", 10_000_000, runs)]);
         let text = table("m", &[(Path::new("m/tolerance.json"), &record)], None);
         assert!(
             text.lines().filter(|line| line.contains("**no**")).all(|line| line.ends_with("| not known |"))
