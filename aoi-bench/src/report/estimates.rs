@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::growth::{Curve, plot};
+use super::growth::{curves, plot};
 use super::tables::machine_line;
 use crate::estimates::{Estimate, Estimates};
 
@@ -38,15 +38,9 @@ pub(super) fn plots(found: &Estimates) -> Vec<(String, String)> {
     groups(found)
         .into_iter()
         .filter_map(|(group, estimates)| {
-            let mut curves: Vec<Curve<'_>> = Vec::new();
-            for e in estimates.iter().filter(|e| e.size().is_finite()) {
-                let (name, point) = (e.function.as_deref().unwrap_or(group), (e.size(), e.seconds));
-                match curves.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, points)) => points.push(point),
-                    None => curves.push((name, vec![point])),
-                }
-            }
-            curves.retain(|(_, points)| points.len() > 1);
+            let sized = estimates.iter().filter(|e| e.size().is_finite());
+            let point = |e: &Estimate| (e.size(), e.seconds);
+            let curves = curves(sized.map(|e| (e.function.as_deref().unwrap_or(group), point(e))));
             (!curves.is_empty()).then(|| (group.replace('/', "-"), plot(&curves)))
         })
         .collect()

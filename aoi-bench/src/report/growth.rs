@@ -15,26 +15,30 @@ pub(super) fn plots(record: &Record) -> Vec<(String, String)> {
             works.push(&comparison.work);
         }
     }
-    let curves = |work: &str| -> Vec<Curve<'_>> {
-        let mut curves: Vec<Curve<'_>> = Vec::new();
-        for c in record.comparisons.iter().filter(|c| c.work == work) {
-            for run in &c.runs {
-                let point = (c.size as f64, median(&run.seconds));
-                match curves.iter_mut().find(|(name, _)| *name == run.name) {
-                    Some((_, points)) => points.push(point),
-                    None => curves.push((&run.name, vec![point])),
-                }
-            }
-        }
-        curves.retain(|(_, points)| points.len() > 1);
-        curves
+    let measured = |work: &str| -> Vec<Curve<'_>> {
+        let fitting = record.comparisons.iter().filter(|c| c.work == work);
+        let runs = fitting.flat_map(|c| c.runs.iter().map(|run| (c.size as f64, run)));
+        curves(runs.map(|(size, run)| (run.name.as_str(), (size, median(&run.seconds)))))
     };
     works
         .into_iter()
-        .map(|work| (work.to_owned(), curves(work)))
+        .map(|work| (work.to_owned(), measured(work)))
         .filter(|(_, curves)| !curves.is_empty())
         .map(|(work, curves)| (work, plot(&curves)))
         .collect()
+}
+
+/// Points by name, in the order in which they came; a name with a single point is no curve.
+pub(super) fn curves<'a>(points: impl Iterator<Item = (&'a str, (f64, f64))>) -> Vec<Curve<'a>> {
+    let mut curves: Vec<Curve<'a>> = Vec::new();
+    for (name, point) in points {
+        match curves.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, points)) => points.push(point),
+            None => curves.push((name, vec![point])),
+        }
+    }
+    curves.retain(|(_, points)| points.len() > 1);
+    curves
 }
 
 /// Cost against size.
