@@ -1,6 +1,4 @@
 //! The recalibrator: records in memory, order statistics, proposals.
-//!
-//! `cargo bench -p aoi-bench --bench live`; `-- --test` runs every body once on the smallest size.
 
 use std::hint::black_box;
 
@@ -10,7 +8,7 @@ use aoi_testing::Seeded;
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;
 use aoi_tolerance::recalibrate::{Arrival, LiveOptions, Ranked, Recalibrator};
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 
 fn push_all(stream: &Stream) -> Recalibrator {
     let mut live = Recalibrator::new(LiveOptions::default());
@@ -20,7 +18,7 @@ fn push_all(stream: &Stream) -> Recalibrator {
     live
 }
 
-fn pushed(criterion: &mut Criterion) {
+pub(crate) fn pushed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("live/push");
     group.sample_size(10);
     for &records in sizes(&[10_000, 1_000_000]) {
@@ -41,7 +39,7 @@ fn pushed(criterion: &mut Criterion) {
 }
 
 /// One insert and one delete among so many values: the tree against a sorted vector.
-fn ranked(criterion: &mut Criterion) {
+pub(crate) fn ranked(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("live/ranked");
     for &n in sizes(&[1_000, 10_000, 100_000, 1_000_000]) {
         let mut random = Seeded::new(6);
@@ -77,7 +75,7 @@ fn ranked(criterion: &mut Criterion) {
 }
 
 /// A proposal for one limit out of many values, asked again after each record.
-fn proposed(criterion: &mut Criterion) {
+pub(crate) fn proposed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("live/propose");
     for &records in sizes(&[10_000, 1_000_000]) {
         let stream = Stream::draw(&StreamOptions { records, limits: 1, flagged: 1.0, seed: 7 });
@@ -92,6 +90,3 @@ fn proposed(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, pushed, ranked, proposed);
-criterion_main!(benches);

@@ -1,6 +1,4 @@
 //! From neighbours to the scores of every pixel: cost against neighbours, for each rule and kind of label.
-//!
-//! `cargo bench -p aoi-bench --bench mixing`; `-- --test` runs every body once on the smallest size.
 
 use std::hint::black_box;
 
@@ -8,7 +6,7 @@ use aoi_bench::trial::sizes;
 use aoi_retrieval::ndarray::{Array2, Array4};
 use aoi_retrieval::{Beta, CompleteLabels, Labels, PatchGrid, Rule, mix};
 use aoi_testing::Seeded;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 
 /// Labelled patches, classes, pixels along a patch.
 const BANK: usize = 10_000;
@@ -39,7 +37,7 @@ fn expected(
     rows.iter().zip(weights).map(|(row, w)| w * set(row)).sum()
 }
 
-fn rules(criterion: &mut Criterion) {
+pub(crate) fn rules(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retrieval/mix");
     group.sample_size(10);
     let complete = labels();
@@ -74,6 +72,3 @@ fn rules(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, rules);
-criterion_main!(benches);

@@ -1,6 +1,4 @@
 //! The exact search on the CPU and choosing a coreset: cost against rows, queries, width and neighbours.
-//!
-//! `cargo bench -p aoi-bench --bench retrieval`; `-- --test` runs every body once on the smallest size.
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -11,7 +9,7 @@ use aoi_retrieval::ndarray::{Array2, s};
 use aoi_retrieval::{
     CompactCopy, CpuOptions, CpuSearch, Metric, Neighbours, Reference, Search, SearchOptions, coreset,
 };
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 
 /// Queries whose neighbours are compared with those by every f64 score.
 const CHECKED: usize = 2;
@@ -43,31 +41,31 @@ fn measure(criterion: &mut Criterion, series: &str, size: usize, [n, q, d, k]: [
     group.finish();
 }
 
-fn growing_rows(criterion: &mut Criterion) {
+pub(crate) fn growing_rows(criterion: &mut Criterion) {
     for &n in sizes(&[2_000, 10_000, 100_000, 1_000_000]) {
         measure(criterion, "rows", n, [n, 196, 384, 30]);
     }
 }
 
-fn growing_queries(criterion: &mut Criterion) {
+pub(crate) fn growing_queries(criterion: &mut Criterion) {
     for &q in sizes(&[1, 12, 196, 1_024]) {
         measure(criterion, "queries", q, [if q == 1 { 2_000 } else { 100_000 }, q, 384, 30]);
     }
 }
 
-fn growing_width(criterion: &mut Criterion) {
+pub(crate) fn growing_width(criterion: &mut Criterion) {
     for &d in sizes(&[48, 96, 192, 384, 768, 1_536]) {
         measure(criterion, "width", d, [20_000, 196, d, 30]);
     }
 }
 
-fn growing_neighbours(criterion: &mut Criterion) {
+pub(crate) fn growing_neighbours(criterion: &mut Criterion) {
     for &k in sizes(&[1, 10, 30, 100, 1_000]) {
         measure(criterion, "neighbours", k, [20_000, 196, 384, k]);
     }
 }
 
-fn building(criterion: &mut Criterion) {
+pub(crate) fn building(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retrieval/build");
     group.sample_size(10);
     for &rows in sizes(&[2_000, 100_000, 1_000_000]) {
@@ -90,7 +88,7 @@ fn nearest(bank: &Array2<f32>, row: usize, chosen: &[usize]) -> f64 {
     chosen.iter().map(apart).fold(f64::INFINITY, f64::min)
 }
 
-fn choosing(criterion: &mut Criterion) {
+pub(crate) fn choosing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retrieval/k_centre");
     group.sample_size(10);
     for &rows in sizes(&[1_000, 10_000, 100_000]) {
@@ -110,14 +108,3 @@ fn choosing(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(
-    benches,
-    growing_rows,
-    growing_queries,
-    growing_width,
-    growing_neighbours,
-    building,
-    choosing
-);
-criterion_main!(benches);

@@ -1,6 +1,5 @@
 //! The exact search on a GPU: the kernels by the device's clock, and end to end.
 //!
-//! `cargo bench -p aoi-bench --features gpu --bench retrieval_gpu`; `-- --test` runs every body once on the smallest size.
 //! A program that plays a GPU is measured only when `AOI_BENCH_SOFTWARE=1` asks for it.
 
 use std::hint::black_box;
@@ -10,7 +9,7 @@ use aoi_bench::features::{FeaturesOptions, draw};
 use aoi_bench::trial::is_trial;
 use aoi_retrieval::gpu::{DeviceChoice, Gpu, GpuOptions, GpuSearch, Scan};
 use aoi_retrieval::{CpuOptions, CpuSearch, Metric, Search, SearchOptions};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 
 /// Bank rows, queries, width, neighbours.
 const SIZES: [[usize; 4]; 4] = [
@@ -20,7 +19,7 @@ const SIZES: [[usize; 4]; 4] = [
     [1_000_000, 4_096, 384, 30],
 ];
 
-fn search(criterion: &mut Criterion) {
+pub(crate) fn search(criterion: &mut Criterion) {
     let software = is_trial() || std::env::var_os("AOI_BENCH_SOFTWARE").is_some_and(|v| v == "1");
     let choice = if software { DeviceChoice::Any } else { DeviceChoice::Hardware };
     let gpu = match Gpu::open(choice) {
@@ -71,6 +70,3 @@ fn search(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, search);
-criterion_main!(benches);

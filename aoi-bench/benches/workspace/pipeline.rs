@@ -1,6 +1,4 @@
 //! From a picture to its mask: the paper's encoder, the exact search in a bank of labelled patches, mixing, thresholds.
-//!
-//! `cargo bench -p aoi-bench --bench pipeline`; `-- --test` runs every body once on the smallest size.
 
 use std::hint::black_box;
 
@@ -12,9 +10,9 @@ use aoi_bench::trial::{is_trial, sizes};
 use aoi_encoder::ndarray::s;
 use aoi_encoder::{Config, weights};
 use aoi_retrieval::{Metric, Reference};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 
-fn image_to_mask(criterion: &mut Criterion) {
+pub(crate) fn image_to_mask(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pipeline/image_to_mask");
     group.sample_size(10);
     let config = if is_trial() { Config { depth: 1, ..Config::paper() } } else { Config::paper() };
@@ -44,6 +42,3 @@ fn image_to_mask(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, image_to_mask);
-criterion_main!(benches);

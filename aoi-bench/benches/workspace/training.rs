@@ -1,6 +1,4 @@
 //! Steps of masked-autoencoder pre-training.
-//!
-//! `cargo bench -p aoi-bench --bench training`; `-- --test` runs every body once on the smallest size.
 
 use aoi_bench::trial::is_trial;
 use aoi_encoder::mae::{Decoder, Mae, MaeBatches, MaeTape, Mask};
@@ -8,7 +6,7 @@ use aoi_encoder::ndarray::Array4;
 use aoi_encoder::optimise::{AdamW, AdamWOptions, clip};
 use aoi_encoder::{Config, Grid, Params};
 use aoi_testing::Seeded;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 
 /// A network and a batch for it.
 struct Case {
@@ -48,7 +46,7 @@ impl Case {
     }
 }
 
-fn steps(criterion: &mut Criterion) {
+pub(crate) fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encoder/mae_step");
     group.sample_size(10);
     let grid = Grid { rows: 4, columns: 4 };
@@ -93,6 +91,3 @@ fn steps(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, steps);
-criterion_main!(benches);

@@ -1,6 +1,4 @@
 //! Records to limits, over growing files.
-//!
-//! `cargo bench -p aoi-bench --bench tolerance`; `-- --test` runs every body once on the smallest size.
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -12,7 +10,7 @@ use aoi_tolerance::io::{ReadOptions, Records, read_records};
 use aoi_tolerance::optimise::optimise;
 use aoi_tolerance::options::Options;
 use aoi_tolerance::simulate::{WhatIf, simulate};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 
 /// A records file in a folder that goes when it is dropped.
 struct Input {
@@ -37,7 +35,7 @@ impl Input {
     }
 }
 
-fn read(criterion: &mut Criterion) {
+pub(crate) fn read(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tolerance/read");
     group.sample_size(10);
     for &rows in sizes(&[10_000, 100_000, 1_000_000]) {
@@ -81,7 +79,7 @@ fn reference(evidence: &[aoi_tolerance::evidence::Evidence], percent: f64) -> Ve
     evidence.iter().map(limit).collect()
 }
 
-fn optimised(criterion: &mut Criterion) {
+pub(crate) fn optimised(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tolerance/optimise");
     group.sample_size(10);
     for &values in sizes(&[10_000, 100_000, 1_000_000]) {
@@ -104,7 +102,7 @@ fn optimised(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn simulated(criterion: &mut Criterion) {
+pub(crate) fn simulated(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tolerance/simulate_101");
     group.sample_size(10);
     let percentiles: Vec<f64> = (0..=100).map(f64::from).collect();
@@ -136,6 +134,3 @@ fn simulated(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, read, optimised, simulated);
-criterion_main!(benches);

@@ -1,6 +1,4 @@
 //! The forward pass of the encoder, over growing tokens and batches.
-//!
-//! `cargo bench -p aoi-bench --bench encoder`; `-- --test` runs every body once on the smallest size.
 
 use std::hint::black_box;
 
@@ -9,7 +7,7 @@ use aoi_bench::trial::sizes;
 use aoi_encoder::ndarray::{Array4, Axis};
 use aoi_encoder::{Config, Encoder, EncoderOptions, Features, Params, Precision, Workspace, reference};
 use aoi_testing::Seeded;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 
 fn images(config: &Config, batch: usize, side: usize) -> Array4<f32> {
     let shape = (batch, config.channels, side, side);
@@ -66,19 +64,16 @@ fn measure(
     group.finish();
 }
 
-fn growing_tokens(criterion: &mut Criterion) {
+pub(crate) fn growing_tokens(criterion: &mut Criterion) {
     let config = Config { depth: 2, ..Config::paper() };
     for &side in sizes(&[64, 128, 256, 512]) {
         measure(criterion, "encoder/forward_tokens", &config, (1, side, (side / config.patch).pow(2)));
     }
 }
 
-fn growing_batch(criterion: &mut Criterion) {
+pub(crate) fn growing_batch(criterion: &mut Criterion) {
     let config = Config { depth: 2, ..Config::preset("vit-ti/16").expect("a known name") };
     for &batch in sizes(&[1, 2, 4, 8]) {
         measure(criterion, "encoder/forward_batch", &config, (batch, 224, batch));
     }
 }
-
-criterion_group!(benches, growing_tokens, growing_batch);
-criterion_main!(benches);
