@@ -27,7 +27,7 @@ pub struct Machine {
     pub rustc: String,
     /// Commit of the source.
     pub commit: String,
-    /// Tracked files differed from the commit.
+    /// Tracked files other than recorded results differed from the commit.
     pub dirty: bool,
 }
 
@@ -39,7 +39,6 @@ impl Machine {
         let field = |name| entry(&cpuinfo, name).unwrap_or("unknown").to_owned();
         let numbers = ["cpu family", "model", "stepping"].map(field).join("-");
         let memory_kib = entry(&meminfo, "MemTotal").and_then(|t| t.split(' ').next()?.parse::<u64>().ok());
-        let status = output("git", &["status", "--porcelain", "--untracked-files=no"]);
         Self {
             cpu: field("model name"),
             cpu_numbers: numbers,
@@ -52,7 +51,7 @@ impl Machine {
             commit: output("git", &["rev-parse", "HEAD"])
                 .or_else(packed)
                 .unwrap_or_else(|| "unknown".to_owned()),
-            dirty: status.map_or_else(|| packed().is_none(), |s| !s.is_empty()),
+            dirty: changed(source()).unwrap_or_else(|| packed().is_none()),
         }
     }
 
@@ -88,12 +87,29 @@ fn packed() -> Option<String> {
     std::env::var("AOI_BENCH_COMMIT").ok().filter(|c| !c.is_empty())
 }
 
+/// Where this crate's source lies, or lay.
+fn source() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Whether a tracked file of the repository around `folder` differs from the commit, results apart: a run of many works writes over those
+/// of the day while it goes on. None outside of a repository.
+fn changed(folder: &Path) -> Option<bool> {
+    let results = ":(exclude,top)aoi-bench/results";
+    let status = ["status", "--porcelain", "--untracked-files=no", "--", ":/", results];
+    Some(!output_in(folder, "git", &status)?.is_empty())
+}
+
 /// What a command printed, if it succeeded.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    output_in(source(), program, arguments)
+}
+
+/// The same, started in `folder` where that exists.
+fn output_in(folder: &Path, program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
-    if here.is_dir() {
-        command.current_dir(here);
+    if folder.is_dir() {
+        command.current_dir(folder);
     }
     let done = command.args(arguments).output().ok().filter(|o| o.status.success())?;
     Some(String::from_utf8_lossy(&done.stdout).trim().to_owned())
@@ -129,6 +145,29 @@ mod tests {
         assert_eq!(machine.folder(), "intel-xeon-gold-6338-cpu-2-00ghz-6-106-6-x2");
         let with = machine.with_gpu("NVIDIA H100 80GB HBM3", "NVIDIA 580.1");
         assert_eq!(with.folder(), "nvidia-h100-80gb-hbm3");
+    }
+
+    #[test]
+    fn a_changed_source_is_dirty_and_a_new_result_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let git = |arguments: &[&str]| output_in(folder.path(), "git", arguments).expect("git");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            std::fs::write(path, text).expect("a file");
+        };
+        git(&["init", "-q"]);
+        let sub = folder.path().join("aoi-bench");
+        for name in ["aoi/main.rs", "aoi-bench/main.rs", "aoi-bench/results/machine/ceilings.json"] {
+            write(name, "1");
+        }
+        git(&["add", "-A"]);
+        git(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "one"]);
+        assert_eq!(changed(&sub), Some(false));
+        write("aoi-bench/results/machine/ceilings.json", "2");
+        assert_eq!(changed(&sub), Some(false));
+        write("aoi/main.rs", "2");
+        assert_eq!(changed(&sub), Some(true));
     }
 
     #[test]
