@@ -80,20 +80,13 @@ pub(crate) struct Arguments {
     scratch_rates: Vec<f64>,
     /// Leave the other half out
     #[arg(long, value_name = "HALF")]
-    only: Option<Half>,
+    only: Option<Measured>,
     /// Leave encoders drawn at random out: for trying settings of pre-training, which do not concern them
     #[arg(long)]
     no_scratch: bool,
     /// Threads
     #[arg(long, default_value_t = 2)]
     threads: usize,
-}
-
-/// A half of the comparison.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Half {
-    FineTuning,
-    Retrieval,
 }
 
 /// Two numbers of the command line, if they were given.
@@ -120,11 +113,7 @@ impl Arguments {
             decoder: <[usize; 3]>::try_from(self.decoder.as_slice()).unwrap_or(from.decoder),
             trained_rates: rates(&self.trained_rates).unwrap_or(from.trained_rates),
             scratch_rates: rates(&self.scratch_rates).unwrap_or(from.scratch_rates),
-            measured: match self.only {
-                None => Measured::All,
-                Some(Half::FineTuning) => Measured::FineTuning,
-                Some(Half::Retrieval) => Measured::Retrieval,
-            },
+            measured: self.only.unwrap_or(from.measured),
             scratch: !self.no_scratch,
             mask_ratio: self.mask_ratio.unwrap_or(from.mask_ratio),
             normalised_targets: !self.plain_targets,

@@ -150,18 +150,23 @@ fn with_gpu(gpu: &aoi_retrieval::gpu::Gpu) -> Machine {
     Machine::describe().with_gpu(&gpu.info().name, &gpu.info().driver)
 }
 
+/// What a record names its time by, and its folder its day.
+const SECONDS: &str = "%Y-%m-%dT%H:%M:%SZ";
+const DAY: &str = "%Y-%m-%d";
+
+/// The time now (UTC).
+fn now(format: &str) -> String {
+    jiff::Timestamp::now().strftime(format).to_string()
+}
+
 fn write_ceilings(
     results: Option<&Path>,
     machine: Machine,
     command: &str,
     ceilings: Vec<Ceiling>,
 ) -> Result<(), Error> {
-    let ceilings = Ceilings {
-        date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        machine,
-        command: format!("aoi-bench {command}"),
-        ceilings,
-    };
+    let ceilings =
+        Ceilings { date: now(SECONDS), machine, command: format!("aoi-bench {command}"), ceilings };
     for c in &ceilings.ceilings {
         let (name, path) = (&c.name, &c.path);
         println!(
@@ -174,7 +179,7 @@ fn write_ceilings(
 
 fn write_estimates(criterion: &Path, results: Option<&Path>, command: String) -> Result<(), Error> {
     let found = Estimates {
-        date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        date: now(SECONDS),
         machine: Machine::describe(),
         command,
         estimates: estimates::collect(criterion)?,
@@ -186,8 +191,7 @@ fn write_estimates(criterion: &Path, results: Option<&Path>, command: String) ->
 /// Writes `RESULTS/<machine>/<today>/name`; nothing without a folder of results.
 fn write_result(results: Option<&Path>, machine: &Machine, name: &str, text: &str) -> Result<(), Error> {
     let Some(results) = results else { return Ok(()) };
-    let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
-    let folder = results.join(machine.folder()).join(today);
+    let folder = results.join(machine.folder()).join(now(DAY));
     std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
     write(&folder.join(name), text)
 }

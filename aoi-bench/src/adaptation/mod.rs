@@ -96,10 +96,11 @@ pub struct Options {
 }
 
 /// What a comparison measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Measured {
     /// Every way of adapting.
+    #[value(skip)]
     All,
     /// Fine-tuning alone: for trying what pre-training is good for.
     FineTuning,
@@ -221,9 +222,10 @@ pub fn compare(
         say(&format!("seed {seed}: pre-training on {} pictures", split.unlabelled.len()));
         let pretrained = encoders::pretrain(pool, &split, options, &folder.join("pretrain"), seed)?;
         comparison.pretraining.push(pretrained.cost(seed));
-        let scratch = encoders::scratch(pool, &split, &pretrained.normalisation, options, seed)?;
+        let drawn = || encoders::scratch(pool, &split, &pretrained.normalisation, options, seed);
+        let scratch = options.scratch.then(drawn).transpose()?;
+        let scratch = scratch.as_ref();
         let given = options.weights.as_deref().map(encoders::given).transpose()?;
-        let scratch = options.scratch.then_some(&scratch);
         let budget = pretrained.source.operations;
         if options.measured != Measured::FineTuning {
             for source in scratch.into_iter().chain([&pretrained.source]).chain(&given) {
