@@ -11,7 +11,8 @@ use std::hint::black_box;
 use crate::ceilings::kernel::Kernel;
 use crate::ceilings::memory::sum_in_lanes;
 
-/// Independent accumulators: two ports of a latency up to six are kept busy, and the registers suffice.
+/// Independent accumulators: two ports of a latency up to six are kept busy, and the registers suffice. Those of f32 start
+/// from zeros that the compiler cannot see: knowing them all equal, it once moved each to the next register at every step, at three fifths of the speed.
 const WIDE: usize = 16;
 /// The same for sixteen registers.
 const NARROW: usize = 12;
@@ -55,10 +56,10 @@ fn f32_avx512(steps: u32) -> f64 {
     #[target_feature(enable = "avx512f")]
     fn body(steps: u32) -> f64 {
         let (a, b) = (simd::_mm512_set1_ps(black_box(1.0)), simd::_mm512_set1_ps(black_box(1.0)));
-        let mut sums = [simd::_mm512_setzero_ps(); WIDE];
+        let mut sums = [(); WIDE].map(|()| simd::_mm512_set1_ps(black_box(0.0)));
         for _ in 0..steps {
             for sum in &mut sums {
-                *sum = simd::_mm512_fmadd_ps(*sum, a, b);
+                *sum = simd::_mm512_fmadd_ps(a, b, *sum);
             }
         }
         sums.into_iter().map(|s| lanes(s)).sum()
@@ -111,10 +112,10 @@ fn f32_avx2(steps: u32) -> f64 {
     #[target_feature(enable = "avx2,fma")]
     fn body(steps: u32) -> f64 {
         let (a, b) = (simd::_mm256_set1_ps(black_box(1.0)), simd::_mm256_set1_ps(black_box(1.0)));
-        let mut sums = [simd::_mm256_setzero_ps(); NARROW];
+        let mut sums = [(); NARROW].map(|()| simd::_mm256_set1_ps(black_box(0.0)));
         for _ in 0..steps {
             for sum in &mut sums {
-                *sum = simd::_mm256_fmadd_ps(*sum, a, b);
+                *sum = simd::_mm256_fmadd_ps(a, b, *sum);
             }
         }
         // All lanes of a sum are equal; the first stands for eight.
