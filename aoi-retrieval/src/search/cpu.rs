@@ -4,10 +4,13 @@
 //! If the k-th best lower bound of any rows looked at is t, then k rows score at least t, so a row whose upper bound is below t is none of
 //! the k best, ties included; and a bin of 16 rows whose best approximate score cannot reach t holds none of them. What is left is
 //! scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
+//! An approximate score need not be computed whole to be excluded: its first part and, by Cauchy and Schwarz, the most that the rest may come to are an upper
+//! bound of it.
 
 mod amx;
 mod code;
 mod compact;
+mod compact_pass;
 mod exact;
 mod float;
 mod scan;
@@ -22,7 +25,8 @@ mod tests;
 
 use ndarray::{ArrayView2, CowArray, Ix2};
 
-use self::compact::{CompactPass, Panels};
+use self::compact::Panels;
+use self::compact_pass::CompactPass;
 use self::float::FloatPass;
 use self::scan::{Pass, scan};
 use self::shortlist::{Candidate, Shortlist};

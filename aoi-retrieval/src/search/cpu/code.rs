@@ -27,6 +27,11 @@ const WIDEST_AXES: usize = 2048;
 /// Adding and subtracting this rounds to an integer, which then stands in the low bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0; // 1.5 x 2^52
 
+/// Places where a scan may leave the tail, the first of them before it begins.
+pub(super) const STOPS: usize = 8;
+/// Fewest words of a tail that is worth leaving.
+const WORTH_STOPPING: usize = 16;
+
 /// How rows of a bank are coded.
 #[derive(Debug, Clone)]
 pub(super) struct Coder {
@@ -108,6 +113,12 @@ impl Coder {
         (self.head / 2, self.width.div_ceil(4))
     }
 
+    /// Where a scan may leave the tail, in words: before it, and after every eighth of it. Only long tails are left.
+    pub(super) fn stops(&self) -> Option<[usize; STOPS]> {
+        let words = self.words().1;
+        (words >= WORTH_STOPPING).then(|| std::array::from_fn(|i| words * i / STOPS))
+    }
+
     /// `h = P x'` for each row, and `x'` becomes `r`.
     pub(super) fn split(&self, x: &mut [f64], head: &mut [f64], rows: usize) {
         if self.head == 0 {
@@ -143,6 +154,22 @@ impl Coder {
         let tail_norm = dot(tail, tail).sqrt();
         Coded { step, head_norm, head_residual, tail_norm, tail_residual, head_coded_norm, tail_coded_norm }
     }
+}
+
+/// The lengths of the codes that follow each stop, rounded up: by Cauchy and Schwarz what a row and a query leave out is at most the product of
+/// theirs.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
+#[expect(clippy::cast_possible_truncation, reason = "at most 127 sqrt(16384), the root rounded up")]
+pub(super) fn rests(tail_codes: &[i8], stops: &[usize; STOPS]) -> [i16; STOPS] {
+    let mut rests = [0; STOPS];
+    let (mut end, mut squares) = (tail_codes.len(), 0);
+    for (rest, stop) in rests.iter_mut().zip(stops).rev() {
+        squares += tail_codes[4 * stop..end].iter().map(|&c| i32::from(c) * i32::from(c)).sum::<i32>();
+        end = 4 * stop;
+        *rest = f64::from(squares).sqrt().ceil() as i16;
+    }
+    rests
 }
 
 /// The largest magnitude.

@@ -98,8 +98,8 @@ impl Pass for FloatPass<'_, '_> {
     fn maxima(
         &self,
         Packed(packed, _): &mut Packed,
-        pair: usize,
-        both: usize,
+        (pair, both): (usize, usize),
+        _stop: Option<usize>,
         scores: &mut [Scores; 2],
     ) -> [Maxima; 2] {
         let size = self.rows.width() * GROUP;

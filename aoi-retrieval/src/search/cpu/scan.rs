@@ -1,4 +1,9 @@
 //! One tile after another, one comparison per bin, a look at its rows where it is near enough, and a short list per query.
+//!
+//! Where a pass can stop early, it computes the first part of each sum and adds the most that the rest may come to: a bin that does not
+//! reach what a row must reach even so is done with, and the others are computed whole, bin by bin. How much is worth computing first
+//! depends on how far the best rows lie ahead of the others, which is tried out from time to time. Scores and bounds of what is kept are
+//! the same either way.
 
 use std::ops::Range;
 
@@ -9,6 +14,8 @@ use super::tile::{GROUP, LANES, Maxima, Scores};
 
 /// Pairs of panels whose widest terms decide which bins are looked at closely.
 const BLOCK: usize = 32;
+/// Blocks after which stops are chosen anew; sooner at first, when what a row must reach is still rising.
+const CHOOSE_AFTER: usize = 16;
 
 /// Approximate scores by tiles of 14 queries and two bins, two groups of queries at a time, with bounds on their errors.
 pub(super) trait Pass: Sync {
@@ -23,14 +30,27 @@ pub(super) trait Pass: Sync {
     /// Prepares bins `2 pair` and `2 pair + 1`.
     fn load(&self, pair: usize, scratch: &mut Self::Scratch);
     /// Writes the approximate scores of two prepared bins for the queries of groups `2 both` and `2 both + 1`, and tells the best of each bin
-    /// and query; those of rows beyond the last, and of queries beyond the last, mean nothing.
+    /// and query; those of rows beyond the last, and of queries beyond the last, mean nothing. With a stop sums are left there, and the most that the
+    /// rest may come to is added: none is then less than without.
     fn maxima(
         &self,
         scratch: &mut Self::Scratch,
-        pair: usize,
-        both: usize,
+        place: (usize, usize),
+        stop: Option<usize>,
         scores: &mut [Scores; 2],
     ) -> [Maxima; 2];
+    /// Number of places where sums may be left, the earliest first; none where every score is computed whole.
+    fn stops(&self) -> usize {
+        0
+    }
+    /// What `maxima` costs, and `scores` for so many bins, in some unit.
+    fn cost(&self, _both: usize, _stop: Option<usize>, _near: usize) -> usize {
+        0
+    }
+    /// The scores of one bin and query that `maxima` writes without a stop.
+    fn scores(&self, _bin: usize, _query: usize) -> [f32; LANES] {
+        unreachable!("asked for only by passes with stops")
+    }
     /// What the bound needs to know of a bin.
     fn terms(&self, bin: usize) -> &Terms;
     /// What the bound needs to know of a query.
@@ -49,11 +69,14 @@ pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usi
         slacks: vec![0.0; queries],
         // Lanes without a query are never reached.
         cuts: vec![[f32::INFINITY; LANES]; groups(queries)],
+        stops: vec![None; groups(queries) / 2],
+        choose: false,
         scores: Box::new([Scores::EMPTY; 2]),
     };
     let mut scratch = pass.scratch();
-    for block in pairs.clone().step_by(BLOCK) {
+    for (index, block) in pairs.clone().step_by(BLOCK).enumerate() {
         let block = block..(block + BLOCK).min(pairs.end);
+        state.choose = pass.stops() > 0 && (index.is_power_of_two() || index % CHOOSE_AFTER == 0);
         pass.isa().run(
             #[inline(always)]
             || state.scan_block(pass, block, &mut scratch),
@@ -69,6 +92,10 @@ struct State {
     slacks: Vec<f32>,
     /// What an approximate score must reach there to matter, by groups.
     cuts: Vec<[f32; LANES]>,
+    /// Where sums are left at first, by two groups.
+    stops: Vec<Option<usize>>,
+    /// Whether that is to be chosen anew.
+    choose: bool,
     scores: Box<[Scores; 2]>,
 }
 
@@ -82,19 +109,51 @@ impl State {
         for pair in pairs {
             pass.load(pair, scratch);
             for both in 0..self.cuts.len() / 2 {
-                let maxima = pass.maxima(scratch, pair, both, &mut self.scores);
+                if self.choose {
+                    self.stops[both] = self.best_stop(pass, (pair, both), scratch);
+                }
+                let stop = self.stops[both];
+                let maxima = pass.maxima(scratch, (pair, both), stop, &mut self.scores);
                 for (g, maxima) in maxima.iter().enumerate() {
                     let group = 2 * both + g;
                     for (p, maxima) in maxima.iter().enumerate() {
                         let mut near = reached(maxima, &self.cuts[group]);
                         while near != 0 && 2 * pair + p < all_bins {
-                            self.look(pass, (pair, p), group, near.trailing_zeros() as usize);
+                            let lane = near.trailing_zeros() as usize;
+                            if stop.is_some() {
+                                self.scores[g].0[p][lane] = pass.scores(2 * pair + p, group * GROUP + lane);
+                            }
+                            self.look(pass, (pair, p), group, lane);
                             near &= near - 1;
                         }
                     }
                 }
             }
+            self.choose = false;
         }
+    }
+
+    /// Where it costs least to leave the sums of two groups, going by the bins at hand.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+    fn best_stop<P: Pass>(
+        &mut self,
+        pass: &P,
+        (pair, both): (usize, usize),
+        scratch: &mut P::Scratch,
+    ) -> Option<usize> {
+        let mut best = (pass.cost(both, None, 0), None);
+        for stop in 0..pass.stops() {
+            let maxima = pass.maxima(scratch, (pair, both), Some(stop), &mut self.scores);
+            let groups = maxima.iter().zip(&self.cuts[2 * both..]);
+            let near =
+                groups.flat_map(|(m, cuts)| m.iter().map(|m| reached(m, cuts).count_ones() as usize)).sum();
+            let cost = pass.cost(both, Some(stop), near);
+            if cost < best.0 {
+                best = (cost, Some(stop));
+            }
+        }
+        best.1
     }
 
     /// Sets slacks and cuts for a block of bins.

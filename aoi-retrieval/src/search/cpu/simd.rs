@@ -139,6 +139,21 @@ impl Isa {
         }
     }
 
+    /// Scores of one query with the rows of one panel: those that [`Isa::int_maxima`] writes.
+    #[inline]
+    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
+    pub(crate) fn int_scores(self, t: &IntTile<'_>, panel: usize, query: usize) -> [f32; LANES] {
+        match self.0 {
+            // SAFETY: these levels exist only after detection of their features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Vnni | Level::Amx => unsafe { int_scores_vnni(t, panel, query) },
+            _ => self.run(
+                #[inline(always)]
+                || tile::int_scores(t, panel, query),
+            ),
+        }
+    }
+
     /// Scores and bin maxima of an f32 tile.
     #[inline]
     #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
@@ -259,6 +274,21 @@ fn lane_maxima(v: &[__m512; LANES]) -> __m512 {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<(&Sums, usize)>, scores: &mut Scores) -> Maxima {
+    if t.rest.is_some() {
+        int_maxima_of::<true>(t, tiles, scores)
+    } else {
+        int_maxima_of::<false>(t, tiles, scores)
+    }
+}
+
+/// `REST` says whether the tile has one.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn int_maxima_of<const REST: bool>(
+    t: &IntTile<'_>,
+    tiles: Option<(&Sums, usize)>,
+    scores: &mut Scores,
+) -> Maxima {
     let mut sums = [[_mm512_setzero_si512(); 2]; GROUP];
     let heads = t.head[0].iter().zip(t.head[1]);
     for ((Aligned(a), Aligned(b)), words) in heads.zip(t.head_words.as_chunks::<GROUP>().0) {
@@ -293,24 +323,78 @@ fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<(&Sums, usize)>, scores: &mut 
             sums[i][1] = _mm512_dpbusd_epi32(sums[i][1], b, q);
         }
     }
-    [int_panel_maxima::<0>(&sums, t, scores), int_panel_maxima::<1>(&sums, t, scores)]
+    [int_panel_maxima::<0, REST>(&sums, t, scores), int_panel_maxima::<1, REST>(&sums, t, scores)]
 }
 
-/// Scales, biases and the maximum for one panel. The panel is a constant: an index known only at run time would force
-/// the accumulators of the loops before into memory.
+/// One query, one panel: four sums at a time, so that none waits for its own last product.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn int_scores_vnni(t: &IntTile<'_>, panel: usize, query: usize) -> [f32; LANES] {
+    const SUMS: usize = 4;
+    assert!(query < GROUP, "a query of the group");
+    let total = |sums: [__m512i; SUMS]| {
+        _mm512_add_epi32(_mm512_add_epi32(sums[0], sums[1]), _mm512_add_epi32(sums[2], sums[3]))
+    };
+    let mut sums = [_mm512_setzero_si512(); SUMS];
+    let ((fours, lines), (four_words, words)) =
+        (t.head[panel].as_chunks::<SUMS>(), t.head_words.as_chunks::<{ SUMS * GROUP }>());
+    for (lines, words) in fours.iter().zip(four_words) {
+        for i in 0..SUMS {
+            let word = _mm512_set1_epi32(words[i * GROUP + query]);
+            sums[i] = _mm512_dpwssd_epi32(sums[i], load(&lines[i].0), word);
+        }
+    }
+    for (Aligned(line), words) in lines.iter().zip(words.as_chunks::<GROUP>().0) {
+        sums[0] = _mm512_dpwssd_epi32(sums[0], load(line), _mm512_set1_epi32(words[query]));
+    }
+    let head = _mm512_sra_epi32(total(sums), _mm_cvtsi32_si128(t.shift.cast_signed()));
+    let mut sums = [_mm512_setzero_si512(); SUMS];
+    sums[0] = _mm512_add_epi32(head, _mm512_set1_epi32(t.offsets[query]));
+    if let Some(rest) = &t.rest {
+        let word = _mm512_set1_epi32(rest.words[query]);
+        sums[1] = _mm512_dpwssd_epi32(sums[1], load(&rest.lines[panel].0), word);
+    }
+    let ((fours, lines), (four_words, words)) =
+        (t.tail[panel].as_chunks::<SUMS>(), t.tail_words.as_chunks::<{ SUMS * GROUP }>());
+    for (lines, words) in fours.iter().zip(four_words) {
+        for i in 0..SUMS {
+            let word = _mm512_set1_epi32(words[i * GROUP + query]);
+            sums[i] = _mm512_dpbusd_epi32(sums[i], load(&lines[i].0), word);
+        }
+    }
+    for (Aligned(line), words) in lines.iter().zip(words.as_chunks::<GROUP>().0) {
+        sums[0] = _mm512_dpbusd_epi32(sums[0], load(line), _mm512_set1_epi32(words[query]));
+    }
+    let scale = _mm512_set1_ps(t.query_scale[query]);
+    store_floats(int_score(total(sums), load_floats(t.scale[panel]), scale, load_floats(t.bias[panel])))
+}
+
+/// Integer sums as scores.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn int_panel_maxima<const P: usize>(
+fn int_score(sums: __m512i, scale: __m512, query_scale: __m512, bias: __m512) -> __m512 {
+    _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), scale), query_scale, bias)
+}
+
+/// The rest, scales, biases and the maximum for one panel. The panel is a constant: an index known only at run time would force
+/// the accumulators of the loops before into memory.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn int_panel_maxima<const P: usize, const REST: bool>(
     sums: &[[__m512i; 2]; GROUP],
     t: &IntTile<'_>,
     scores: &mut Scores,
 ) -> [f32; LANES] {
     let (scale, bias) = (load_floats(t.scale[P]), load_floats(t.bias[P]));
     let mut v = [_mm512_set1_ps(f32::NEG_INFINITY); LANES];
+    let rest = t.rest.as_ref().filter(|_| REST);
     for i in 0..GROUP {
-        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[i][P]), scale);
-        let score = _mm512_fmadd_ps(scaled, _mm512_set1_ps(t.query_scale[i]), bias);
+        let sum = rest.map_or(sums[i][P], |rest| {
+            _mm512_dpwssd_epi32(sums[i][P], load(&rest.lines[P].0), _mm512_set1_epi32(rest.words[i]))
+        });
+        let score = int_score(sum, scale, _mm512_set1_ps(t.query_scale[i]), bias);
         scores.0[P][i] = store_floats(score);
         v[SEAT[i]] = score;
     }

@@ -6,10 +6,14 @@ use aoi_testing::Seeded;
 use ndarray::{Array2, CowArray};
 use proptest::prelude::*;
 
+use super::compact_pass::CompactPass;
+use super::scan::Pass;
 use super::simd::Isa;
+use super::tile::{GROUP, LANES, Scores};
 use super::{CompactCopy, CpuOptions, CpuSearch};
+use crate::search::Rows;
 use crate::search::trouble::{KINDS, trouble};
-use crate::{Metric, Reference, Route, Search, SearchOptions};
+use crate::{Metric, Reference, Route, Search, SearchOptions, metric};
 
 fn agree(bank: &Array2<f32>, queries: &Array2<f32>, metric: Metric, k: usize) {
     let options = SearchOptions { k, threads: 1 };
@@ -63,6 +67,59 @@ fn clusters_are_decided_by_the_copy_with_few_rows_scored_again() {
     assert_eq!(found.route_counts(), [20, 0, 0]);
     assert!(found.certificates.iter().all(|c| c.rescored < 200), "{:?}", found.certificates);
     assert!(search.extra_bytes() * 2 < bank.len() * 4 * 3, "half as much again is the most");
+}
+
+#[test]
+fn sums_that_are_left_early_are_never_below_whole_ones() {
+    let mut checked = 0;
+    for (kind, metric) in (0..KINDS).flat_map(|kind| Metric::ALL.map(|metric| (kind, metric))) {
+        let mut s = Seeded::new(kind as u64);
+        let (n, d) = (75, 61 + kind);
+        let (bank, queries) = (trouble(kind, n, d, &mut s), trouble(kind, 17, d, &mut s));
+        let queries = Rows::new("queries", CowArray::from(queries.view())).unwrap();
+        for (isa, axes) in Isa::available().into_iter().flat_map(|isa| [(isa, 0), (isa, 32)]) {
+            let build = CpuOptions { copy: CompactCopy::Always, axes, threads: 1 };
+            let search = CpuSearch::with_isa(CowArray::from(bank.view()), metric, &build, isa).unwrap();
+            let in_range = |q: &usize| search.frame.coefficients(metric::norm(queries.row(*q))).is_some();
+            let chosen: Vec<usize> = (0..17).filter(in_range).collect();
+            let codes = search.panels.codes.as_ref().unwrap();
+            let pass = CompactPass::new(&search.panels, codes, &search.frame, isa, n, &queries, &chosen);
+            assert_eq!(pass.stops() > 0, !isa.has_tiles());
+            let mut scratch = pass.scratch();
+            let mut scores = [Scores::EMPTY; 2];
+            for pair in 0..n.div_ceil(2 * LANES) {
+                let whole = pass.maxima(&mut scratch, (pair, 0), None, &mut scores);
+                for (query, p) in (0..chosen.len()).flat_map(|query| [(query, 0), (query, 1)]) {
+                    let (group, lane) = (query / GROUP, query % GROUP);
+                    let alone = pass.scores(2 * pair + p, query);
+                    let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
+                    assert!(alone.iter().zip(&scores[group].0[p][lane]).all(same), "{isa:?} {kind} {metric}");
+                    for stop in 0..pass.stops() {
+                        let upper = pass.maxima(&mut scratch, (pair, 0), Some(stop), &mut [Scores::EMPTY; 2]);
+                        assert!(
+                            upper[group][p][lane] >= whole[group][p][lane],
+                            "{isa:?} {kind} {metric} stop {stop}"
+                        );
+                        checked += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(checked > 1000 || Isa::detect().has_tiles());
+}
+
+#[test]
+fn scans_that_leave_sums_early_give_the_reference_answer() {
+    // Clusters of 100 rows, of which 5 are wanted, so that what a row must reach lies high above the rows of other clusters; more than two blocks
+    // of them after it has been reached.
+    let mut s = Seeded::new(9);
+    let centres = Array2::from_shape_fn((60, 72), |_| s.normal() as f32);
+    let bank = Array2::from_shape_fn((6000, 72), |(i, j)| centres[[i % 60, j]] + 0.3 * s.normal() as f32);
+    let queries = Array2::from_shape_fn((31, 72), |(i, j)| centres[[i, j]] + 0.3 * s.normal() as f32);
+    for metric in Metric::ALL {
+        agree(&bank, &queries, metric, 5);
+    }
 }
 
 #[test]

@@ -55,6 +55,14 @@ pub(crate) struct IntTile<'a> {
     pub(crate) scale: [&'a [f32; LANES]; 2],
     pub(crate) bias: [&'a [f32; LANES]; 2],
     pub(crate) query_scale: &'a [f32; LANES],
+    /// For sums that are left before the end of the tail.
+    pub(crate) rest: Option<Rest<'a>>,
+}
+
+/// One step more of pairs, which comes to at least what a sum leaves out.
+pub(crate) struct Rest<'a> {
+    pub(crate) lines: [&'a HeadLine; 2],
+    pub(crate) words: &'a [i32; GROUP],
 }
 
 /// Two panels of centred f32 rows against a group of centred queries.
@@ -73,20 +81,29 @@ fn pair(word: i32) -> [i16; 2] {
     bytemuck::cast(word)
 }
 
-/// The sums `(head >> shift) + tail` of one query with the 16 rows of a panel.
+/// Adds products of a pair of 16-bit codes of a query with those of the 16 rows of a panel.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
+fn add_pair(sums: &mut [i32; LANES], Aligned(line): &HeadLine, word: i32) {
+    let [q0, q1] = pair(word).map(i32::from);
+    for lane in 0..LANES {
+        sums[lane] += i32::from(line[2 * lane]) * q0 + i32::from(line[2 * lane + 1]) * q1;
+    }
+}
+
+/// The sums `(head >> shift) + rest + tail` of one query with the 16 rows of a panel.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
 fn int_row_sums(t: &IntTile<'_>, p: usize, query: usize) -> [i32; LANES] {
     let mut sums = [0_i32; LANES];
-    let head_words = t.head_words.as_chunks::<GROUP>().0;
-    for (Aligned(block), words) in t.head[p].iter().zip(head_words) {
-        let [q0, q1] = pair(words[query]).map(i32::from);
-        for lane in 0..LANES {
-            sums[lane] += i32::from(block[2 * lane]) * q0 + i32::from(block[2 * lane + 1]) * q1;
-        }
+    for (line, words) in t.head[p].iter().zip(t.head_words.as_chunks::<GROUP>().0) {
+        add_pair(&mut sums, line, words[query]);
     }
     for sum in &mut sums {
         *sum >>= t.shift;
+    }
+    if let Some(rest) = &t.rest {
+        add_pair(&mut sums, rest.lines[p], rest.words[query]);
     }
     let tail_words = t.tail_words.as_chunks::<GROUP>().0;
     for (Aligned(block), words) in t.tail[p].iter().zip(tail_words) {
@@ -107,16 +124,24 @@ pub(crate) fn int_maxima(t: &IntTile<'_>, scores: &mut Scores) -> Maxima {
     let mut maxima = [[f32::NEG_INFINITY; LANES]; 2];
     for i in 0..GROUP {
         for p in 0..2 {
-            let sums = int_row_sums(t, p, i);
-            for lane in 0..LANES {
-                let value = score_of_sum(sums[lane] + t.offsets[i], t.scale[p][lane], t.query_scale[i])
-                    + t.bias[p][lane];
-                scores.0[p][i][lane] = value;
+            let values = int_scores(t, p, i);
+            scores.0[p][i] = values;
+            for value in values {
                 maxima[p][i] = maxima[p][i].max(value);
             }
         }
     }
     maxima
+}
+
+/// Scores of one query with the rows of one panel of an integer tile.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
+pub(crate) fn int_scores(t: &IntTile<'_>, p: usize, query: usize) -> [f32; LANES] {
+    let sums = int_row_sums(t, p, query);
+    std::array::from_fn(|lane| {
+        score_of_sum(sums[lane] + t.offsets[query], t.scale[p][lane], t.query_scale[query]) + t.bias[p][lane]
+    })
 }
 
 /// An integer sum as an approximate score, without the row's bias.
