@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayRef4};
 
-use crate::kernel::{Arithmetic, BLOCK, Buffer, Instructions, Precision, stride};
+use crate::kernel::{Arithmetic, Buffer, Instructions, Precision, stride};
 use crate::layers::block::{Block, Scratch};
+use crate::layers::chunk::Chunk;
 use crate::layers::norm::Norm;
 use crate::layers::patch::PatchProjection;
 use crate::workspace::Workspace;
@@ -178,9 +179,9 @@ impl Encoder {
         }
         workspace.x.resize(b * t * stride(d));
         workspace.qkv.iter_mut().for_each(|qkv| qkv.resize(b * t * stride(3 * d)));
-        let chunk = self.chunk();
+        let chunk = Chunk::new(self.arithmetic, &self.config);
         for scratch in &mut workspace.scratch {
-            scratch.resize(self.arithmetic, &self.config, (chunk, t));
+            scratch.resize(self.arithmetic, &self.config, &chunk, t);
         }
         features.shape(&self.config, (b, grid.len()), blocks.len());
 
@@ -210,20 +211,6 @@ impl Encoder {
         self.normed(x, t, self.config.prefix()..t, &mut features.patches);
         self.normed(x, t, 1..self.config.prefix(), &mut features.registers);
         Ok(())
-    }
-
-    /// Tokens taken through a block at once: as many as the second-level cache holds hidden layers of, a megabyte of them in f32 and two in
-    /// tiles. Every chunk reads the weights once, so that fewer would wait for memory, and more would wait for the hidden layer.
-    fn chunk(&self) -> usize {
-        match self.arithmetic.slices() {
-            None => (262_144 / stride(self.config.hidden_rows())).clamp(28, 224),
-            Some(slices) => (1_048_576 / (slices * self.config.hidden)).clamp(1, 512).next_multiple_of(BLOCK),
-        }
-    }
-
-    /// Rows that products compute at once and in no fewer.
-    fn block(&self) -> usize {
-        if self.arithmetic.slices().is_some() { BLOCK } else { 1 }
     }
 
     /// The final norm of the tokens `range` of every image.
@@ -271,7 +258,7 @@ struct Run<'a> {
     positions: &'a PositionTable,
     grid: Grid,
     tokens: usize,
-    chunk: usize,
+    chunk: Chunk,
 }
 
 impl Run<'_> {
@@ -287,10 +274,10 @@ impl Run<'_> {
         let threads = scratch.len();
         if threads > 1 && rows.len() > 1 {
             let (left, right) = scratch.split_at_mut(threads / 2);
-            let block = self.encoder.block();
             let middle = rows.len() * left.len() / threads;
-            // Whole blocks on the left, where there are enough that the threads stay about equally busy.
-            let middle = if middle > 2 * block { middle / block * block } else { middle };
+            let (block, image) = (self.chunk.block, (rows.start + middle).is_multiple_of(self.tokens));
+            // Between two images, or whole blocks on the left, where there are enough that the threads stay about equally busy.
+            let middle = if image || middle <= 2 * block { middle } else { middle / block * block };
             let (x_left, x_right) = x.split_at_mut(middle * (x.len() / rows.len()));
             let (next_left, next_right) = next.split_at_mut(middle * (next.len() / rows.len()));
             let split = rows.start + middle;
@@ -303,7 +290,7 @@ impl Run<'_> {
         }
     }
 
-    /// One thread's tokens from one meeting point to the next, chunk by chunk, no chunk across two images.
+    /// One thread's tokens from one meeting point to the next, chunk by chunk.
     fn work(
         &self,
         done: Option<usize>,
@@ -316,18 +303,14 @@ impl Run<'_> {
         let (stride_d, stride_qkv) = (stride(config.width), stride(3 * config.width));
         let mut row = rows.start;
         while row < rows.end {
-            let (image, first) = (row / self.tokens, row % self.tokens);
-            let here = (rows.end - row).min(self.tokens - first);
-            // Chunks of an image are made about equally long, in whole blocks, rather than full ones and a rest.
-            let n = here.div_ceil(here.div_ceil(self.chunk)).next_multiple_of(self.encoder.block()).min(here);
+            let n = self.chunk.take(self.tokens, row % self.tokens, rows.end - row);
             let offset = row - rows.start;
             let x = &mut x[offset * stride_d..(offset + n) * stride_d];
             match done {
-                None => self.embed(image, first, scratch, x),
+                None => self.embed(row..row + n, scratch, x),
                 Some(index) => {
-                    let qkv =
-                        &current[image * self.tokens * stride_qkv..(image + 1) * self.tokens * stride_qkv];
-                    blocks[index].finish(*arithmetic, (qkv, self.tokens), (first, n), scratch, x);
+                    let tokens = (current, self.tokens, row);
+                    blocks[index].finish(*arithmetic, tokens, (n, &self.chunk), scratch, x);
                 }
             }
             if let Some(block) = blocks.get(done.map_or(0, |index| index + 1)) {
@@ -338,9 +321,22 @@ impl Run<'_> {
         }
     }
 
-    /// The first tokens `first..` of an image: prefix tokens and projected patches, positions added.
+    /// The first tokens of their images, rows `rows` of the batch: prefix tokens and projected patches, positions added.
+    fn embed(&self, rows: Range<usize>, scratch: &mut Scratch, x: &mut [f32]) {
+        let stride_d = stride(self.encoder.config.width);
+        let mut row = rows.start;
+        while row < rows.end {
+            let (image, first) = (row / self.tokens, row % self.tokens);
+            let n = (rows.end - row).min(self.tokens - first).min(self.chunk.hidden);
+            let offset = row - rows.start;
+            self.embed_image(image, first, scratch, &mut x[offset * stride_d..(offset + n) * stride_d]);
+            row += n;
+        }
+    }
+
+    /// Tokens `first..` of one image, as many as `x` has rows and as its scratch holds.
     #[expect(clippy::cast_possible_truncation, reason = "positions are rounded to f32")]
-    fn embed(&self, image: usize, first: usize, scratch: &mut Scratch, x: &mut [f32]) {
+    fn embed_image(&self, image: usize, first: usize, scratch: &mut Scratch, x: &mut [f32]) {
         let Encoder { config, arithmetic, patch, prefix, .. } = self.encoder;
         let (d, stride_d) = (config.width, stride(config.width));
         let area = config.channels * self.grid.len() * config.patch.pow(2);

@@ -142,9 +142,7 @@ impl Packed {
             let out = &mut out[index * WIDE..];
             multiply_panel(instructions, &tile, out, stride_out);
             if epilogue == Epilogue::Gelu {
-                for row in out.chunks_mut(stride_out).take(n) {
-                    rows::gelu(instructions, &mut row[..WIDE]);
-                }
+                rows::gelu(instructions, n, (out, stride_out));
             }
         }
     }

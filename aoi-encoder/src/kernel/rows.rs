@@ -75,8 +75,11 @@ macro_rules! dispatch {
     };
 }
 
-/// Numbers handled together; sums are kept in so many lanes.
+/// Numbers handled together by softmax down columns.
 const LANES: usize = 16;
+
+/// Lanes of a sum along a row: four vectors of 512 bits, so that none waits for its own last addition.
+const SUMS: usize = 64;
 
 /// `out = (x - mean) / sqrt(variance + epsilon) * weight + bias` over one row; the slices are equally long.
 pub(crate) fn layer_norm(
@@ -99,11 +102,11 @@ fn layer_norm_row<const FUSED: bool>(x: &[f32], weight: &[f32], bias: &[f32], ep
     }
 }
 
-/// The sum of `f` over `x`, in sixteen lanes and then across them.
+/// The sum of `f` over `x`, in 64 lanes and then across them.
 #[inline(always)]
 fn lane_sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut lanes = [0.0_f32; SUMS];
+    let (chunks, rest) = x.as_chunks::<SUMS>();
     for chunk in chunks {
         for (lane, &v) in lanes.iter_mut().zip(chunk) {
             *lane += f(v);
@@ -112,18 +115,33 @@ fn lane_sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     for (lane, &v) in lanes.iter_mut().zip(rest) {
         *lane += f(v);
     }
-    lanes.iter().sum()
+    fold(lanes, |a, b| a + b)
 }
 
-/// The exact GELU of every number, in place, to about 3e-7 of the larger of 1 and |x|.
-pub(crate) fn gelu(instructions: Instructions, x: &mut [f32]) {
-    dispatch!(instructions, gelu_row(x));
+/// All lanes in one, the upper half with the lower one again and again: as few steps one after the other as can be.
+#[inline(always)]
+fn fold<const N: usize>(mut lanes: [f32; N], f: impl Fn(f32, f32) -> f32) -> f32 {
+    const { assert!(N.is_power_of_two()) };
+    let mut n = N;
+    while n > 1 {
+        n /= 2;
+        let (low, high) = lanes[..2 * n].split_at_mut(n);
+        low.iter_mut().zip(high).for_each(|(low, high)| *low = f(*low, *high));
+    }
+    lanes[0]
+}
+
+/// The exact GELU of the first 32 numbers of n rows `stride` apart, in place, to about 3e-7 of the larger of 1 and |x|.
+pub(crate) fn gelu(instructions: Instructions, n: usize, (x, stride): (&mut [f32], usize)) {
+    dispatch!(instructions, gelu_panel(x, stride, n));
 }
 
 #[inline(always)]
-fn gelu_row<const FUSED: bool>(x: &mut [f32]) {
-    for x in x {
-        *x = gelu_of::<FUSED>(*x);
+fn gelu_panel<const FUSED: bool>(x: &mut [f32], stride: usize, n: usize) {
+    for row in x.chunks_mut(stride).take(n) {
+        for x in &mut row[..32] {
+            *x = gelu_of::<FUSED>(*x);
+        }
     }
 }
 
@@ -346,30 +364,28 @@ fn softmax_tile_rows<const FUSED: bool, const TERMS: usize, const SLICES: usize>
     sums: &mut [f32],
 ) {
     const WIDTH: usize = tiles::DEPTH;
-    let whole = tokens / WIDTH;
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
     for (row, (scores, sum)) in scores.chunks(stride).zip(sums).enumerate() {
         let (chunks, rest) = scores[..tokens].as_chunks::<WIDTH>();
-        let mut largest = [f32::MIN; WIDTH];
+        // What fills the row up is far below every score: its numerators are zero in bf16 and add nothing to a sum of at least one.
+        let mut last = [f32::MIN; WIDTH];
+        last[..rest.len()].copy_from_slice(rest);
+        let mut largest = last;
         for chunk in chunks {
-            for (m, &s) in largest.iter_mut().zip(chunk) {
-                *m = if s > *m { s } else { *m };
-            }
+            largest.iter_mut().zip(chunk).for_each(|(m, &s)| *m = larger(*m, s));
         }
-        let largest = largest.iter().chain(rest).fold(f32::MIN, |m, &s| if s > m { s } else { m });
+        let largest = fold(largest, larger);
         let mut lanes = [0.0_f32; WIDTH];
         for (step, chunk) in chunks.iter().enumerate() {
             let values = exponentials::<FUSED, TERMS>(chunk, largest, &mut lanes);
             out.cut::<SLICES>(row, step, values);
         }
         if !rest.is_empty() {
-            // What fills the row up is far below every score: its numerators are zero in bf16 and add nothing to a sum of at least one.
-            let mut last = [f32::MIN; WIDTH];
-            last[..rest.len()].copy_from_slice(rest);
             let mut values = exponentials::<FUSED, TERMS>(&last, largest, &mut lanes);
             values[rest.len()..].fill(0.0);
-            out.cut::<SLICES>(row, whole, values);
+            out.cut::<SLICES>(row, chunks.len(), values);
         }
-        *sum = lanes.iter().sum();
+        *sum = fold(lanes, |a, b| a + b);
     }
 }
 

@@ -76,33 +76,54 @@ impl Attention {
         self.qkv.apply(arithmetic, (n, x), (qkv, stride(3 * self.width)), Epilogue::Store);
     }
 
-    /// `residual += attention` for the queries `first..first + n` of one image.
+    /// `residual += attention` for n tokens, the first of which is row `row` of the batch, each to all of its image.
     ///
     /// # Shapes
-    /// `qkv` \[t, 3 d\], all tokens of the image; `residual` \[n, d\]; `mixed` is scratch of n rows.
+    /// `qkv` \[b * t, 3 d\], all tokens of the batch; `residual` \[n, d\]; `mixed` is scratch of n rows.
     pub(crate) fn forward(
+        &self,
+        arithmetic: Arithmetic,
+        (qkv, tokens, row): (&[f32], usize, usize),
+        n: usize,
+        (scratch, mixed): (&mut AttentionScratch, &mut Activations),
+        residual: &mut [f32],
+    ) {
+        let (stride_d, stride_qkv) = (stride(self.width), stride(3 * self.width));
+        let mut done = 0;
+        while done < n {
+            let (image, first) = ((row + done) / tokens, (row + done) % tokens);
+            let here = (n - done).min(tokens - first);
+            let qkv = &qkv[image * tokens * stride_qkv..(image + 1) * tokens * stride_qkv];
+            let mixed = &mut mixed.floats_mut()[done * stride_d..];
+            self.mix_image(arithmetic, (qkv, tokens), (first, here), scratch, mixed);
+            done += here;
+        }
+        mixed.cut(arithmetic, n);
+        self.out.apply(arithmetic, (n, mixed), (residual, stride_d), Epilogue::Add);
+    }
+
+    /// All heads for the queries `first..first + n` of one image.
+    fn mix_image(
         &self,
         arithmetic: Arithmetic,
         (qkv, tokens): (&[f32], usize),
         (first, n): (usize, usize),
-        (scratch, mixed): (&mut AttentionScratch, &mut Activations),
-        residual: &mut [f32],
+        scratch: &mut AttentionScratch,
+        mixed: &mut [f32],
     ) {
         let (stride_d, instructions) = (stride(self.width), arithmetic.instructions);
         for head in 0..self.heads {
             if arithmetic.slices().is_some() {
                 let of = (self.width, self.heads, head);
-                scratch.tiles.mix(instructions, (qkv, tokens), of, (first, n), mixed.floats_mut());
+                scratch.tiles.mix(instructions, (qkv, tokens), of, (first, n), mixed);
                 continue;
             }
             for start in (0..n).step_by(LANES) {
                 let queries = (first + start, LANES.min(n - start));
-                let target = &mut mixed.floats_mut()[start * stride_d..];
+                let target = &mut mixed[start * stride_d..];
                 self.mix(instructions, (qkv, tokens), head, queries, scratch, target);
             }
         }
-        mixed.cut(arithmetic, n);
-        self.out.apply(arithmetic, (n, mixed), (residual, stride_d), Epilogue::Add);
     }
 
     /// One head for at most 32 queries; row i of `mixed` is that of query `first + i`.

@@ -2,6 +2,7 @@
 
 use super::activations::Activations;
 use super::attention::{Attention, AttentionScratch};
+use super::chunk::Chunk;
 use super::feedforward::Feedforward;
 use super::norm::Norm;
 use crate::kernel::{Arithmetic, stride};
@@ -16,7 +17,7 @@ pub(crate) struct Block {
     feedforward: Feedforward,
 }
 
-/// Scratch of one thread, large enough for `rows` tokens at a time.
+/// Scratch of one thread, large enough for a chunk of tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) pixels: Activations,
@@ -26,13 +27,13 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes room for `rows` tokens at once of images of `tokens` tokens.
-    pub(crate) fn resize(&mut self, arithmetic: Arithmetic, config: &Config, (rows, tokens): (usize, usize)) {
+    /// Makes room for a chunk of images of `tokens` tokens.
+    pub(crate) fn resize(&mut self, arithmetic: Arithmetic, config: &Config, chunk: &Chunk, tokens: usize) {
         let pixels = config.channels * config.patch * config.patch;
-        self.pixels.resize(arithmetic, rows, (pixels, stride(pixels)));
-        self.normed.resize(arithmetic, rows, (config.width, stride(config.width)));
-        self.hidden.resize(arithmetic, rows, (config.hidden, stride(config.hidden_rows())));
-        self.attention.resize(arithmetic, (rows, tokens), config.head_width());
+        self.pixels.resize(arithmetic, chunk.hidden, (pixels, stride(pixels)));
+        self.normed.resize(arithmetic, chunk.rows, (config.width, stride(config.width)));
+        self.hidden.resize(arithmetic, chunk.hidden, (config.hidden, stride(config.hidden_rows())));
+        self.attention.resize(arithmetic, (chunk.rows.min(tokens), tokens), config.head_width());
     }
 }
 
@@ -64,22 +65,25 @@ impl Block {
         self.attention.project(arithmetic, n, &scratch.normed, qkv);
     }
 
-    /// The block's output for the tokens `first..first + n` of an image, in place.
+    /// The block's output for n tokens, the first of which is row `row` of the batch, in place.
     ///
     /// # Shapes
-    /// `qkv` \[t, 3 d\] of the whole image, `x` \[n, d\].
+    /// `qkv` \[b * t, 3 d\] of the whole batch, `x` \[n, d\].
     pub(crate) fn finish(
         &self,
         arithmetic: Arithmetic,
-        (qkv, tokens): (&[f32], usize),
-        (first, n): (usize, usize),
+        (qkv, tokens, row): (&[f32], usize, usize),
+        (n, chunk): (usize, &Chunk),
         scratch: &mut Scratch,
         x: &mut [f32],
     ) {
         let stride_d = x.len() / n;
         let buffers = (&mut scratch.attention, &mut scratch.normed);
-        self.attention.forward(arithmetic, (qkv, tokens), (first, n), buffers, x);
-        self.norm2.prepare(arithmetic, (x, stride_d), &mut scratch.normed);
-        self.feedforward.forward(arithmetic, n, &scratch.normed, &mut scratch.hidden, x);
+        self.attention.forward(arithmetic, (qkv, tokens, row), n, buffers, x);
+        for x in x.chunks_mut(chunk.hidden(n) * stride_d) {
+            let n = x.len() / stride_d;
+            self.norm2.prepare(arithmetic, (x, stride_d), &mut scratch.normed);
+            self.feedforward.forward(arithmetic, n, &scratch.normed, &mut scratch.hidden, x);
+        }
     }
 }

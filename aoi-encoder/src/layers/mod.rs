@@ -6,6 +6,7 @@
 pub(crate) mod activations;
 pub(crate) mod attention;
 pub(crate) mod block;
+pub(crate) mod chunk;
 pub(crate) mod feedforward;
 pub(crate) mod linear;
 pub(crate) mod norm;

@@ -52,11 +52,10 @@ impl TileAttention {
         let session = Session::new(instructions);
         for start in (0..n).step_by(BLOCK) {
             let here = BLOCK.min(n - start);
-            let tall = here > SIDE;
             for left in (0..self.keys.columns()).step_by(BLOCK) {
                 let target = &mut self.scores[left..];
                 session.multiply(
-                    (&self.queries, start / SIDE, tall),
+                    (&self.queries, start / SIDE, here),
                     (&self.keys, left / SIDE, usize::MAX),
                     target,
                     stride_scores,
@@ -69,7 +68,7 @@ impl TileAttention {
             for left in (0..padded).step_by(BLOCK) {
                 let target = &mut self.mixed[left..];
                 session.multiply(
-                    (&self.weights, 0, tall),
+                    (&self.weights, 0, here),
                     (&self.values, left / SIDE, usize::MAX),
                     target,
                     padded,

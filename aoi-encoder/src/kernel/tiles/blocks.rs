@@ -18,7 +18,7 @@ pub(crate) fn each_block(
     for index in 0..tiles.columns() / BLOCK {
         for top in (0..n).step_by(BLOCK) {
             let here = BLOCK.min(n - top);
-            let left = (rows, top / SIDE, here > SIDE);
+            let left = (rows, top / SIDE, here);
             session.multiply(left, (tiles, index * BLOCK / SIDE, top / BLOCK), &mut sums.0, BLOCK);
             if let Some((place, here)) = before.replace(((top, index), here)) {
                 take(place, &done.0[..here * BLOCK]);

@@ -29,7 +29,7 @@ pub(super) fn plain(block: &Block<'_>, c: &mut [f32], stride: usize) {
     let length = block.steps * block.slices * TILE;
     for (top, a) in block.a.chunks_exact(length).enumerate() {
         for (panel, b) in block.b.iter().enumerate() {
-            for row in 0..SIDE {
+            for row in 0..SIDE.min(block.rows - top * SIDE) {
                 let mut sums = [0.0_f32; SIDE];
                 let products = products(block.slices);
                 for at in 0..block.steps * products.len() {
@@ -54,9 +54,9 @@ pub(super) fn plain(block: &Block<'_>, c: &mut [f32], stride: usize) {
 #[cfg(target_arch = "x86_64")]
 pub(super) mod vectors {
     use std::arch::x86_64::{
-        __cpuid, __m512, __m512bh, __m512i, _mm512_and_si512, _mm512_castsi512_ps, _mm512_dpbf16_ps,
-        _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_slli_epi32,
-        _mm512_storeu_ps,
+        __cpuid, __m512, __m512bh, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_and_si512, _mm512_castsi512_ps,
+        _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+        _mm512_slli_epi32, _mm512_storeu_ps,
     };
     use std::mem::transmute;
     use std::sync::OnceLock;
@@ -65,6 +65,9 @@ pub(super) mod vectors {
 
     /// Rows whose sums are in registers together.
     const ROWS: usize = 8;
+
+    /// Pairs of the panel fetched ahead.
+    const AHEAD: usize = 16;
 
     /// Whether products of pairs, where they are there, are faster than widening each half: not on Intel's processors.
     pub(super) fn pairs_are_fast() -> bool {
@@ -76,28 +79,48 @@ pub(super) mod vectors {
     #[expect(unsafe_code, reason = "calls functions compiled for AVX-512 and AVX-512 BF16")]
     pub(in crate::kernel::tiles) fn multiply(pairs: bool, block: &Block<'_>, c: &mut [f32], stride: usize) {
         assert!(!pairs || is_x86_feature_detected!("avx512bf16"), "chosen without AVX-512 BF16");
-        let rows = block.a.len() / (block.steps * DEPTH);
-        for top in (0..rows).step_by(ROWS) {
-            // SAFETY: the caller found AVX-512F, the line above BF16; `top..top + 8` are rows of the block, whose sizes and target were checked.
+        let mut top = 0;
+        while top < block.rows {
+            // The rows of a tile all at once, or in two groups about equally tall: a short one would wait for its own sums.
+            let here = (block.rows - top).min(SIDE - top % SIDE);
+            let height = if here > ROWS { here.div_ceil(2) } else { here };
+            // SAFETY: the caller found AVX-512F, the line above BF16; `top..top + height` are rows of the block, whose sizes and target were
+            // checked.
             unsafe {
-                if pairs {
-                    by_pairs(block, top, c, stride);
-                } else {
-                    widened(block, top, c, stride);
+                match height {
+                    1 => rows::<1>(pairs, block, top, c, stride),
+                    2 => rows::<2>(pairs, block, top, c, stride),
+                    3 => rows::<3>(pairs, block, top, c, stride),
+                    4 => rows::<4>(pairs, block, top, c, stride),
+                    5 => rows::<5>(pairs, block, top, c, stride),
+                    6 => rows::<6>(pairs, block, top, c, stride),
+                    7 => rows::<7>(pairs, block, top, c, stride),
+                    _ => rows::<8>(pairs, block, top, c, stride),
                 }
             }
+            top += height;
         }
     }
 
-    /// A loop over steps and pairs with `$multiply(sum, pair of the row, pairs of the panel)`, for eight rows.
+    /// # Safety
+    /// AVX-512F must be there, with `pairs` AVX-512 BF16; rows `top..top + M` must be rows of the block, and the target hold them.
+    #[expect(unsafe_code, reason = "calls functions compiled for AVX-512 and AVX-512 BF16")]
+    unsafe fn rows<const M: usize>(pairs: bool, block: &Block<'_>, top: usize, c: &mut [f32], stride: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if pairs { by_pairs::<M>(block, top, c, stride) } else { widened::<M>(block, top, c, stride) }
+        }
+    }
+
+    /// A loop over steps and pairs with `$multiply(sum, pair of the row, pairs of the panel)`, for `M` rows, at most eight.
     macro_rules! sums {
         ($name:ident, $features:literal, $multiply:ident, [$($i:literal)*]) => {
             /// # Safety
-            /// The instructions must be there; rows `top..top + 8` must be rows of the block, and the target hold them.
+            /// The instructions must be there; rows `top..top + M` must be rows of the block, and the target hold them.
             #[target_feature(enable = $features)]
             #[expect(unsafe_code, reason = "SIMD through raw pointers")]
             #[expect(clippy::cast_ptr_alignment, reason = "all reads through these pointers are unaligned ones")]
-            unsafe fn $name(block: &Block<'_>, top: usize, c: &mut [f32], stride: usize) {
+            unsafe fn $name<const M: usize>(block: &Block<'_>, top: usize, c: &mut [f32], stride: usize) {
                 let length = block.steps * TILE;
                 let first = top / SIDE * length + top % SIDE * DEPTH;
                 let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
@@ -108,16 +131,21 @@ pub(super) mod vectors {
                         let b = block.b.map(|panel| panel.as_ptr().add(step * TILE).cast::<i32>());
                         for pair in 0..DEPTH / 2 {
                             let panel: [__m512i; 2] = b.map(|b| _mm512_loadu_si512(b.add(pair * SIDE).cast()));
+                            for b in b {
+                                _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add((AHEAD + pair) * SIDE).cast());
+                            }
                             // Written out, since a loop over rows is not always unrolled.
                             $(
-                                let row = _mm512_set1_epi32(a.add($i * DEPTH / 2 + pair).read_unaligned());
-                                for v in 0..2 {
-                                    sums[$i][v] = $multiply(sums[$i][v], row, panel[v]);
+                                if $i < M {
+                                    let row = _mm512_set1_epi32(a.add($i * DEPTH / 2 + pair).read_unaligned());
+                                    for v in 0..2 {
+                                        sums[$i][v] = $multiply(sums[$i][v], row, panel[v]);
+                                    }
                                 }
                             )*
                         }
                     }
-                    for (i, row) in sums.into_iter().enumerate() {
+                    for (i, row) in sums.into_iter().enumerate().take(M) {
                         let target = c.as_mut_ptr().add((top + i) * stride);
                         _mm512_storeu_ps(target, row[0]);
                         _mm512_storeu_ps(target.add(SIDE), row[1]);

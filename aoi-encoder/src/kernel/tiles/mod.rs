@@ -80,16 +80,16 @@ impl Session {
         Self { instructions }
     }
 
-    /// The product of up to 32 rows, from tile row `top`, with the 32 columns from panel `panel` on; row i goes to `c[i * stride..]`.
+    /// The product of `rows` rows, at most 32 from tile row `top` on, with the 32 columns from panel `panel` on; row i goes to
+    /// `c[i * stride..]`, which holds whole sixteens of rows: what fills them up may be written.
     ///
-    /// Rows come in sixteens: with `tall` both tile rows are written, otherwise the first sixteen rows. On the way a quarter of the next 32 columns,
-    /// number `turn`, is fetched into the cache; others than 0 to 3 fetch nothing.
+    /// On the way a quarter of the next 32 columns, number `turn`, is fetched into the cache; others than 0 to 3 fetch nothing.
     ///
     /// # Panics
     /// When a slice is too short for the sizes, or the sides differ in length: a bug of the caller inside this crate.
     pub(crate) fn multiply(
         &self,
-        (a, top, tall): (&TileRows, usize, bool),
+        (a, top, rows): (&TileRows, usize, usize),
         (b, panel, turn): (&TileColumns, usize, usize),
         c: &mut [f32],
         stride: usize,
@@ -97,19 +97,21 @@ impl Session {
         let (steps, slices) = (a.steps(), a.slices());
         assert!((steps, slices) == (b.steps(), b.slices()), "sides of a product differ");
         assert!(slices == 1 || slices == SLICES, "one slice or three");
-        let (length, rows) = (steps * slices * TILE, if tall { BLOCK } else { SIDE });
+        assert!((1..=BLOCK).contains(&rows), "one block of rows");
+        let (length, held) = (steps * slices * TILE, rows.next_multiple_of(SIDE));
         let pair = [&b.tiles()[panel * length..][..length], &b.tiles()[(panel + 1) * length..][..length]];
         let quarter = ((panel + 2) * length + turn.min(4) * length / 2)
             ..((panel + 2) * length + (turn.min(4) + 1) * length / 2);
         let block = Block {
-            a: &a.tiles()[top * length..(top + rows / SIDE) * length],
+            a: &a.tiles()[top * length..(top + held / SIDE) * length],
+            rows,
             b: pair,
             // What was just read costs nothing to fetch again.
             ahead: if turn < 4 { b.tiles().get(quarter) } else { None }.unwrap_or(pair[0]),
             steps,
             slices,
         };
-        assert!(stride >= BLOCK && c.len() >= (rows - 1) * stride + BLOCK, "target too short");
+        assert!(stride >= BLOCK && c.len() >= (held - 1) * stride + BLOCK, "target too short");
         if self.instructions == Instructions::Amx {
             amx::multiply(&block, c, stride);
         } else {
@@ -130,6 +132,8 @@ impl Drop for Session {
 #[derive(Debug)]
 struct Block<'a> {
     a: &'a [u16],
+    /// Rows to compute of those on the left; the others may be.
+    rows: usize,
     b: [&'a [u16]; 2],
     /// What to fetch into the cache meanwhile: half as long as a panel, or longer.
     ahead: &'a [u16],

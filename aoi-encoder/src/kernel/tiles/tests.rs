@@ -25,7 +25,7 @@ fn product(
     let session = Session::new(instructions);
     for top in (0..m).step_by(BLOCK) {
         for left in (0..width).step_by(BLOCK) {
-            let rows = (&rows, top / SIDE, m - top > SIDE);
+            let rows = (&rows, top / SIDE, BLOCK.min(m - top));
             session.multiply(rows, (&columns, left / SIDE, top / BLOCK), &mut c[top * width + left..], width);
         }
     }
@@ -99,20 +99,24 @@ fn every_path_gives_the_sum_of_rounded_products() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn pairs_and_widened_halves_give_the_plain_sums() {
-    let (rows, steps) = (32, 3);
+    let steps = 3;
     let mut seeded = Seeded::new(4);
     let mut halves = |n: usize| -> Vec<u16> { seeded.normals_f32(n).into_iter().map(round).collect() };
-    let (a, b, c) = (halves(rows * steps * DEPTH), halves(steps * TILE), halves(steps * TILE));
-    let block = Block { a: &a, b: [&b, &c], ahead: &[], steps, slices: 1 };
-    let mut exact = vec![0.0; rows * BLOCK];
-    dot::plain(&block, &mut exact, BLOCK);
-    let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
-    for pairs in [false, true] {
-        if Instructions::Avx512.is_available() && (!pairs || is_x86_feature_detected!("avx512bf16")) {
-            let mut got = vec![0.0; rows * BLOCK];
-            dot::vectors::multiply(pairs, &block, &mut got, BLOCK);
-            // 96 sums on each side, each rounded at 2^-24 of something below 32.
-            assert_all_close(&got, &exact, 2.0 * 96.0 * 32.0 * 6e-8, 0.0);
+    let (a, b, c) = (halves(BLOCK * steps * DEPTH), halves(steps * TILE), halves(steps * TILE));
+    for rows in 1..=BLOCK {
+        let a = &a[..rows.next_multiple_of(SIDE) * steps * DEPTH];
+        let block = Block { a, rows, b: [&b, &c], ahead: &[], steps, slices: 1 };
+        let mut exact = vec![7.0; BLOCK * BLOCK];
+        dot::plain(&block, &mut exact, BLOCK);
+        let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
+        assert!(exact[rows * BLOCK..].iter().all(|&v| v == 7.0), "no more than {rows} rows");
+        for pairs in [false, true] {
+            if Instructions::Avx512.is_available() && (!pairs || is_x86_feature_detected!("avx512bf16")) {
+                let mut got = vec![7.0; BLOCK * BLOCK];
+                dot::vectors::multiply(pairs, &block, &mut got, BLOCK);
+                // 96 sums on each side, each rounded at 2^-24 of something below 32.
+                assert_all_close(&got, &exact, 2.0 * 96.0 * 32.0 * 6e-8, 0.0);
+            }
         }
     }
 }
@@ -231,7 +235,7 @@ fn sides_of_other_lengths_are_caught_before_the_tiles() {
     let mut rows = TileRows::default();
     rows.resize(16, 64, 1);
     let columns = TileColumns::of_weight(&[1.0; 32], 32, &[], 1);
-    Session::new(Instructions::best()).multiply((&rows, 0, false), (&columns, 0, 0), &mut [0.0; 2000], 32);
+    Session::new(Instructions::best()).multiply((&rows, 0, 1), (&columns, 0, 0), &mut [0.0; 2000], 32);
 }
 
 #[test]
@@ -240,5 +244,5 @@ fn a_target_that_is_too_short_is_caught_before_the_tiles() {
     let mut rows = TileRows::default();
     rows.resize(32, 32, 1);
     let columns = TileColumns::of_weight(&[1.0; 32], 32, &[], 1);
-    Session::new(Instructions::best()).multiply((&rows, 0, true), (&columns, 0, 0), &mut [0.0; 1023], 32);
+    Session::new(Instructions::best()).multiply((&rows, 0, 32), (&columns, 0, 0), &mut [0.0; 1023], 32);
 }
