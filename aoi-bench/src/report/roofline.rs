@@ -21,7 +21,7 @@ const MEMORY: [&str; 2] = ["read_memory", "copy_memory"];
 
 /// A plot of every comparison that says its operations and bytes; none where there is none, or no ceilings.
 pub(super) fn plot(record: &Record, ceilings: &Ceilings) -> Option<String> {
-    let memory = MEMORY.iter().find_map(|name| ceilings.on_all_threads(name))?.median * 1e9;
+    let memory = MEMORY.iter().find_map(|name| ceilings.on_all_threads(name))?.best * 1e9;
     let best = |names: &[&str]| names.iter().find_map(|name| ceilings.on_all_threads(name));
     let roofs: Vec<(&str, &Ceiling)> =
         ROOFS.iter().filter_map(|(names, called)| Some((*called, best(names)?))).collect();
@@ -38,14 +38,14 @@ pub(super) fn plot(record: &Record, ceilings: &Ceilings) -> Option<String> {
         return None;
     }
     let mut points: Vec<(f64, f64)> = dots.iter().map(|d| d.0).collect();
-    let highest = roofs.iter().map(|(_, roof)| roof.median * 1e9).fold(0.0, f64::max);
+    let highest = roofs.iter().map(|(_, roof)| roof.best * 1e9).fold(0.0, f64::max);
     points.extend([(highest / memory, highest), (1.0, memory)]);
     let axes = Axes::around(&points);
     let mut svg = axes.ground("operations a byte", "operations a second", "");
     let (left, right) = axes.ends();
     let mut names = vec![("aoi", COLOURS[1]), ("others", COLOURS[6])];
     for ((called, roof), colour) in roofs.iter().zip([0, 2, 3, 4, 5].map(|c| COLOURS[c])) {
-        let peak = roof.median * 1e9;
+        let peak = roof.best * 1e9;
         svg += &axes.line(&[(left, memory * left), (peak / memory, peak), (right, peak)], colour);
         names.push((*called, colour));
     }
@@ -71,13 +71,13 @@ mod tests {
 
     #[test]
     fn a_roof_rises_with_memory_and_is_flat_at_the_peak_of_all_threads() {
-        let ceiling = |name: &str, threads, median| Ceiling {
+        let ceiling = |name: &str, threads, best| Ceiling {
             name: name.into(),
             path: String::new(),
             threads,
             unit: String::new(),
-            best: 2.0 * median,
-            median,
+            best,
+            median: best / 2.0,
         };
         let mut ceilings = Ceilings {
             date: String::new(),

@@ -76,7 +76,7 @@ impl Target {
             Measure::Rate => (comparison.size as f64 / seconds, "-".to_owned()),
             Measure::Share => {
                 let ceiling = self.others.iter().find_map(|name| ceilings?.on_all_threads(name))?;
-                (comparison.operations? / seconds / (ceiling.median * 1e9), ceiling.name.clone())
+                (comparison.operations? / seconds / (ceiling.best * 1e9), ceiling.name.clone())
             }
         })
     }
