@@ -1,6 +1,7 @@
 //! `aoi-bench compare-adaptation`: what it is told.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Instant;
 
 use aoi::masks::{MaskFolder, MaskValues};
@@ -64,8 +65,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PIXELS")]
     crop: Option<usize>,
     /// Width, depth and heads of the decoder in pre-training
-    #[arg(long, value_name = "W,D,H", value_delimiter = ',', num_args = 3)]
-    decoder: Vec<usize>,
+    #[arg(long, value_name = "W,D,H", value_parser = numbers::<usize, 3>)]
+    decoder: Option<[usize; 3]>,
     /// Share of the patches hidden in pre-training
     #[arg(long, value_name = "SHARE")]
     mask_ratio: Option<f64>,
@@ -73,11 +74,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     plain_targets: bool,
     /// Rate of the head in fine-tuning a trained encoder, and the factor from a block to the one before it
-    #[arg(long, value_name = "RATE,FACTOR", value_delimiter = ',', num_args = 2)]
-    trained_rates: Vec<f64>,
+    #[arg(long, value_name = "RATE,FACTOR", value_parser = rates)]
+    trained_rates: Option<Rates>,
     /// The same for an encoder drawn at random
-    #[arg(long, value_name = "RATE,FACTOR", value_delimiter = ',', num_args = 2)]
-    scratch_rates: Vec<f64>,
+    #[arg(long, value_name = "RATE,FACTOR", value_parser = rates)]
+    scratch_rates: Option<Rates>,
     /// Leave the other half out
     #[arg(long, value_name = "HALF")]
     only: Option<Measured>,
@@ -89,9 +90,17 @@ pub(crate) struct Arguments {
     threads: usize,
 }
 
-/// Two numbers of the command line, if they were given.
-fn rates(given: &[f64]) -> Option<Rates> {
-    if let [head, layer_decay] = *given { Some(Rates { head, layer_decay }) } else { None }
+/// So many numbers with commas between them.
+fn numbers<T: FromStr + Copy, const N: usize>(text: &str) -> Result<[T; N], String> {
+    let found: Option<Vec<T>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    let found = found.and_then(|found| <[T; N]>::try_from(found).ok());
+    found
+        .ok_or_else(|| format!("expected {N} numbers with commas between them, as in {}", ["1"; N].join(",")))
+}
+
+/// Rate and factor.
+fn rates(text: &str) -> Result<Rates, String> {
+    numbers(text).map(|[head, layer_decay]| Rates { head, layer_decay })
 }
 
 impl Arguments {
@@ -110,9 +119,9 @@ impl Arguments {
             finetune_crops: self.finetune_crops.unwrap_or(from.finetune_crops),
             patch: self.patch.unwrap_or(from.patch),
             crop: self.crop.unwrap_or(from.crop),
-            decoder: <[usize; 3]>::try_from(self.decoder.as_slice()).unwrap_or(from.decoder),
-            trained_rates: rates(&self.trained_rates).unwrap_or(from.trained_rates),
-            scratch_rates: rates(&self.scratch_rates).unwrap_or(from.scratch_rates),
+            decoder: self.decoder.unwrap_or(from.decoder),
+            trained_rates: self.trained_rates.unwrap_or(from.trained_rates),
+            scratch_rates: self.scratch_rates.unwrap_or(from.scratch_rates),
             measured: self.only.unwrap_or(from.measured),
             scratch: !self.no_scratch,
             mask_ratio: self.mask_ratio.unwrap_or(from.mask_ratio),
@@ -145,5 +154,35 @@ impl Arguments {
         }
         println!("written: {}", self.out.join("adaptation.md").display());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parsed(words: &str) -> Result<adaptation::Options, String> {
+        let words = ["compare", "--out", "x"].into_iter().chain(words.split_whitespace());
+        Command::try_parse_from(words).map(|c| c.arguments.options()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn sizes_and_rates_are_numbers_with_commas() {
+        let options = parsed("--decoder 96,2,3 --trained-rates 1e-2,0.5").unwrap();
+        assert_eq!(options.decoder, [96, 2, 3]);
+        assert_eq!(options.trained_rates, Rates { head: 1e-2, layer_decay: 0.5 });
+        assert_eq!(options.scratch_rates, adaptation::Options::full(2).scratch_rates);
+        for wrong in ["--decoder 96", "--decoder 96,2", "--decoder 96,2,3,4", "--scratch-rates 1,x"] {
+            let Err(error) = parsed(wrong) else { panic!("{wrong} was taken") };
+            assert!(error.contains("numbers with commas between them"), "{error}");
+        }
     }
 }
