@@ -326,47 +326,46 @@ fn int_maxima_of<const REST: bool>(
     [int_panel_maxima::<0, REST>(&sums, t, scores), int_panel_maxima::<1, REST>(&sums, t, scores)]
 }
 
-/// One query, one panel: four sums at a time, so that none waits for its own last product.
+/// One query, one panel.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn int_scores_vnni(t: &IntTile<'_>, panel: usize, query: usize) -> [f32; LANES] {
-    const SUMS: usize = 4;
     assert!(query < GROUP, "a query of the group");
-    let total = |sums: [__m512i; SUMS]| {
-        _mm512_add_epi32(_mm512_add_epi32(sums[0], sums[1]), _mm512_add_epi32(sums[2], sums[3]))
-    };
-    let mut sums = [_mm512_setzero_si512(); SUMS];
-    let ((fours, lines), (four_words, words)) =
-        (t.head[panel].as_chunks::<SUMS>(), t.head_words.as_chunks::<{ SUMS * GROUP }>());
-    for (lines, words) in fours.iter().zip(four_words) {
-        for i in 0..SUMS {
-            let word = _mm512_set1_epi32(words[i * GROUP + query]);
-            sums[i] = _mm512_dpwssd_epi32(sums[i], load(&lines[i].0), word);
-        }
-    }
-    for (Aligned(line), words) in lines.iter().zip(words.as_chunks::<GROUP>().0) {
-        sums[0] = _mm512_dpwssd_epi32(sums[0], load(line), _mm512_set1_epi32(words[query]));
-    }
-    let head = _mm512_sra_epi32(total(sums), _mm_cvtsi32_si128(t.shift.cast_signed()));
-    let mut sums = [_mm512_setzero_si512(); SUMS];
-    sums[0] = _mm512_add_epi32(head, _mm512_set1_epi32(t.offsets[query]));
+    let head = lane_sums(t.head[panel], t.head_words, query, |sum, a, b| _mm512_dpwssd_epi32(sum, a, b));
+    let tail = lane_sums(t.tail[panel], t.tail_words, query, |sum, a, b| _mm512_dpbusd_epi32(sum, a, b));
+    let shifted = _mm512_sra_epi32(head, _mm_cvtsi32_si128(t.shift.cast_signed()));
+    let mut sums = _mm512_add_epi32(_mm512_add_epi32(shifted, _mm512_set1_epi32(t.offsets[query])), tail);
     if let Some(rest) = &t.rest {
         let word = _mm512_set1_epi32(rest.words[query]);
-        sums[1] = _mm512_dpwssd_epi32(sums[1], load(&rest.lines[panel].0), word);
+        sums = _mm512_dpwssd_epi32(sums, load(&rest.lines[panel].0), word);
     }
-    let ((fours, lines), (four_words, words)) =
-        (t.tail[panel].as_chunks::<SUMS>(), t.tail_words.as_chunks::<{ SUMS * GROUP }>());
+    let scale = _mm512_set1_ps(t.query_scale[query]);
+    store_floats(int_score(sums, load_floats(t.scale[panel]), scale, load_floats(t.bias[panel])))
+}
+
+/// The products of one query's words with the lines of a panel, added up: four sums at a time, so that none waits for its own last product.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn lane_sums<T: bytemuck::Pod, const N: usize>(
+    lines: &[Aligned<[T; N]>],
+    words: &[i32],
+    query: usize,
+    multiply: impl Fn(__m512i, __m512i, __m512i) -> __m512i,
+) -> __m512i {
+    const SUMS: usize = 4;
+    let mut sums = [_mm512_setzero_si512(); SUMS];
+    let (fours, lines) = lines.as_chunks::<SUMS>();
+    let (four_words, words) = words.as_chunks::<{ SUMS * GROUP }>();
     for (lines, words) in fours.iter().zip(four_words) {
         for i in 0..SUMS {
-            let word = _mm512_set1_epi32(words[i * GROUP + query]);
-            sums[i] = _mm512_dpbusd_epi32(sums[i], load(&lines[i].0), word);
+            sums[i] = multiply(sums[i], load(&lines[i].0), _mm512_set1_epi32(words[i * GROUP + query]));
         }
     }
     for (Aligned(line), words) in lines.iter().zip(words.as_chunks::<GROUP>().0) {
-        sums[0] = _mm512_dpbusd_epi32(sums[0], load(line), _mm512_set1_epi32(words[query]));
+        sums[0] = multiply(sums[0], load(line), _mm512_set1_epi32(words[query]));
     }
-    let scale = _mm512_set1_ps(t.query_scale[query]);
-    store_floats(int_score(total(sums), load_floats(t.scale[panel]), scale, load_floats(t.bias[panel])))
+    _mm512_add_epi32(_mm512_add_epi32(sums[0], sums[1]), _mm512_add_epi32(sums[2], sums[3]))
 }
 
 /// Integer sums as scores.
