@@ -55,6 +55,12 @@ pub(crate) struct Arguments {
     /// Epochs of pre-training
     #[arg(long, value_name = "N")]
     pretrain_epochs: Option<u64>,
+    /// Highest learning rate of pre-training
+    #[arg(long, value_name = "RATE")]
+    pretrain_rate: Option<f64>,
+    /// Pictures a step of pre-training
+    #[arg(long, value_name = "N")]
+    pretrain_batch: Option<usize>,
     /// Crops of one fine-tuning
     #[arg(long, value_name = "N")]
     finetune_crops: Option<usize>,
@@ -116,6 +122,8 @@ impl Arguments {
             tested: self.tested.unwrap_or(from.tested),
             unlabelled: self.unlabelled.unwrap_or(from.unlabelled),
             pretrain_epochs: self.pretrain_epochs.unwrap_or(from.pretrain_epochs),
+            pretrain_rate: self.pretrain_rate.unwrap_or(from.pretrain_rate),
+            pretrain_batch: self.pretrain_batch.unwrap_or(from.pretrain_batch),
             finetune_crops: self.finetune_crops.unwrap_or(from.finetune_crops),
             patch: self.patch.unwrap_or(from.patch),
             crop: self.crop.unwrap_or(from.crop),

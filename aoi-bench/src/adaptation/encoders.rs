@@ -92,7 +92,7 @@ pub(super) fn pretrain(
     let images = folder.join("images");
     pool.copy(&split.unlabelled, &images)?;
     let pictures = split.unlabelled.len();
-    let batch = 32.min(pictures);
+    let batch = options.pretrain_batch.min(pictures);
     let config = PretrainConfig {
         seed,
         encoder: section(options),
@@ -101,7 +101,7 @@ pub(super) fn pretrain(
         images: ImagesSection { held_out: 0.0, ..ImagesSection::default() },
         augmentation: augmentation(),
         optimiser: OptimiserSection {
-            rate: Some(1e-3),
+            rate: Some(options.pretrain_rate),
             warm_up_epochs: options.pretrain_epochs.div_ceil(20),
             ..OptimiserSection::default()
         },

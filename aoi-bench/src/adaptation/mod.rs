@@ -70,6 +70,10 @@ pub struct Options {
     pub unlabelled: usize,
     /// Epochs of pre-training.
     pub pretrain_epochs: u64,
+    /// Its highest learning rate.
+    pub pretrain_rate: f64,
+    /// Its pictures a step.
+    pub pretrain_batch: usize,
     /// Crops of one fine-tuning.
     pub finetune_crops: usize,
     /// Rates of fine-tuning encoders that have learned something: the head fast, the first blocks hardly.
@@ -129,6 +133,8 @@ impl Options {
             tested: 8,
             unlabelled: 100,
             pretrain_epochs: 220,
+            pretrain_rate: 1e-3,
+            pretrain_batch: 32,
             finetune_crops: 1920,
             trained_rates: Rates { head: 3e-2, layer_decay: 0.2 },
             scratch_rates: Rates { head: 2e-3, layer_decay: 1.0 },
@@ -169,6 +175,7 @@ impl Options {
             ("labelled", self.labelled),
             ("tested", self.tested),
             ("pretrain-epochs", usize::try_from(self.pretrain_epochs).unwrap_or(0)),
+            ("pretrain-batch", self.pretrain_batch),
             ("finetune-crops", self.finetune_crops),
             ("threads", self.threads),
         ];

@@ -5,7 +5,7 @@
 //! the k best, ties included; and a bin of 16 rows whose best approximate score cannot reach t holds none of them. What is left is
 //! scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
 //! An approximate score need not be computed whole to be excluded: its first part and, by Cauchy and Schwarz, the most that the rest may come to are an upper
-//! bound of it.
+//! bound of it. In the compact copy near rows stand together ([`order`]): the bins of the groups nearest to a query give it a t to begin with.
 
 mod amx;
 mod code;
@@ -13,6 +13,8 @@ mod compact;
 mod compact_pass;
 mod exact;
 mod float;
+mod nearness;
+mod order;
 mod scan;
 mod shortlist;
 pub(crate) mod simd;
@@ -28,8 +30,9 @@ use ndarray::{ArrayView2, CowArray, Ix2};
 use self::compact::Panels;
 use self::compact_pass::CompactPass;
 use self::float::FloatPass;
+use self::order::Order;
 use self::scan::{Pass, scan};
-use self::shortlist::{Candidate, Shortlist};
+use self::shortlist::Shortlist;
 use self::simd::Isa;
 use self::tile::LANES;
 use super::frame::Frame;
@@ -106,7 +109,7 @@ pub(super) struct Prepared<'a, 'b> {
     /// Length of each row.
     pub(super) norms: &'a [f64],
     pub(super) frame: &'a Frame,
-    /// Bias of each row; negative infinity beyond the last row.
+    /// Bias of each row, in the rows' own order; negative infinity beyond the last row.
     pub(super) bias: &'a [f32],
     /// Terms of each bin of 16 rows, as the f32 scan needs them.
     pub(super) terms: &'a [bound::Terms],
@@ -152,8 +155,13 @@ impl<'a> CpuSearch<'a> {
             CompactCopy::Auto => n >= WORTH_A_COPY,
         } && bank.width() <= code::WIDEST
             && n > 0;
-        let coder = wanted.then(|| code::Coder::fit(&frame, &bank, &sample, options.axes));
-        let panels = Panels::build(&bank, &norms, &frame, coder, isa, threads);
+        let (mut coder, mut order) = (None, Order::default());
+        if wanted {
+            let (fitted, axes) = code::Coder::fit(&frame, &bank, &sample, options.axes);
+            order = Order::by_nearness((&bank, &norms, &frame), &axes, isa, threads);
+            coder = Some(fitted);
+        }
+        let panels = Panels::build((&bank, &norms, &frame), order, coder, isa, threads);
         Ok(Self { bank, norms, frame, panels, isa })
     }
 
@@ -183,12 +191,19 @@ impl<'a> CpuSearch<'a> {
         self.bank.count().div_ceil(LANES)
     }
 
-    /// The short list of every chosen query, over the whole bank.
-    fn shortlists<P: Pass>(&self, pass: &P, queries: usize, k: usize, threads: usize) -> Vec<Vec<Candidate>> {
+    /// What is left for every chosen query, over the whole bank.
+    fn shortlists<P: Pass>(&self, pass: &P, queries: usize, k: usize, threads: usize) -> Vec<Left> {
         let parts = in_parallel(self.bins().div_ceil(2), threads, |pairs| scan(pass, queries, k, pairs));
         let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
         (0..queries)
-            .map(|_| Shortlist::merge(parts.iter_mut().filter_map(Iterator::next)).unwrap_or_default())
+            .map(|_| {
+                let list = Shortlist::merge(parts.iter_mut().filter_map(Iterator::next)).unwrap_or_default();
+                let bins =
+                    list.chunk_by(|a, b| a.position as usize / LANES == b.position as usize / LANES).count();
+                let rows =
+                    list.iter().map(|c| self.panels.order.row(c.position as usize)).map(count).collect();
+                Left { rows, bins }
+            })
             .collect()
     }
 
@@ -201,8 +216,8 @@ impl<'a> CpuSearch<'a> {
         threads: usize,
     ) -> Vec<Option<Answer>> {
         let Some(codes) = &self.panels.codes else { return vec![None; chosen.len()] };
-        let pass =
-            CompactPass::new(&self.panels, codes, &self.frame, self.isa, self.bank.count(), queries, chosen);
+        let (asked, n) = ((queries, chosen), self.bank.count());
+        let pass = CompactPass::new((&self.panels, codes), &self.frame, self.isa, n, asked, k);
         let lists = self.shortlists(&pass, chosen.len(), k, threads);
         self.finish(queries, chosen, &lists, k, threads, Route::Compact)
     }
@@ -229,7 +244,7 @@ impl<'a> CpuSearch<'a> {
         &self,
         queries: &Rows<'_>,
         chosen: &[usize],
-        lists: &[Vec<Candidate>],
+        lists: &[Left],
         k: usize,
         threads: usize,
         route: Route,
@@ -237,19 +252,18 @@ impl<'a> CpuSearch<'a> {
         // A list longer than this costs more than the next scan would.
         let limit = (256 + 8 * k).max(self.bins() / 32);
         in_parallel(chosen.len(), threads, |part| {
-            let short = |i: &usize| lists[*i].len() <= limit;
-            let able: Vec<(&[f32], &[Candidate])> =
-                part.clone().filter(short).map(|i| (queries.row(chosen[i]), &*lists[i])).collect();
+            let short = |i: &usize| lists[*i].rows.len() <= limit;
+            let able: Vec<(&[f32], &[u32])> =
+                part.clone().filter(short).map(|i| (queries.row(chosen[i]), &*lists[i].rows)).collect();
             let best = self.isa.run(
                 #[inline(always)]
                 || exact::best_of_each((&self.bank, &self.norms), self.metric(), &able, k),
             );
             let mut best = best.into_iter();
             part.map(|i| {
-                let list = &lists[i];
+                let Left { rows, bins } = &lists[i];
                 let best = if short(&i) { best.next() } else { None }?;
-                let bins = list.chunk_by(|a, b| a.row as usize / LANES == b.row as usize / LANES).count();
-                Some((best, Certificate { route, bins: count(bins), rescored: count(list.len()) }))
+                Some((best, Certificate { route, bins: count(*bins), rescored: count(rows.len()) }))
             })
             .collect::<Vec<_>>()
         })
@@ -334,6 +348,12 @@ impl<'a> CpuSearch<'a> {
         })
         .concat()
     }
+}
+
+/// What a scan cannot exclude for one query: rows, and the bins in which they stand.
+struct Left {
+    rows: Vec<u32>,
+    bins: usize,
 }
 
 /// A scan for some queries by some threads, as a method of a search.

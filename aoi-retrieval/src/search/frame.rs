@@ -70,19 +70,25 @@ impl Frame {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its callers")]
     pub(super) fn centred(&self, row: &[f32], norm: f64, out: &mut [f64]) -> bool {
-        let factor = match self.metric {
-            Metric::Cosine if norm > 0.0 => 1.0 / norm,
-            Metric::Cosine => 0.0,
-            _ if norm > LONGEST => {
-                out.fill(0.0);
-                return false;
-            }
-            _ => 1.0,
+        let Some(scale) = self.scale(norm) else {
+            out.fill(0.0);
+            return false;
         };
         for ((out, &x), &m) in out.iter_mut().zip(row).zip(&self.centre) {
-            *out = f64::from(x) * factor - m;
+            *out = f64::from(x) * scale - m;
         }
         true
+    }
+
+    /// What a row of norm `norm` is multiplied by: `x^` is `scale x`. None when the row is out of range.
+    #[inline]
+    pub(super) fn scale(&self, norm: f64) -> Option<f64> {
+        match self.metric {
+            Metric::Cosine if norm > 0.0 => Some(1.0 / norm),
+            Metric::Cosine => Some(0.0),
+            _ if norm > LONGEST => None,
+            _ => Some(1.0),
+        }
     }
 
     /// The facts of a row from its `x'`.

@@ -24,6 +24,8 @@ const TAIL_LIMIT: f64 = 127.0;
 pub(super) const WIDEST: usize = 1 << 14;
 /// Widest row whose principal axes are looked for; beyond, finding them would take longer than they save.
 const WIDEST_AXES: usize = 2048;
+/// Axes along which rows are told apart.
+const LEADING: usize = 16;
 /// Adding and subtracting this rounds to an integer, which then stands in the low bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0; // 1.5 x 2^52
 
@@ -58,14 +60,16 @@ pub(super) struct Coded {
 }
 
 impl Coder {
-    /// A code fitted to the rows `sample`, with up to `most` principal axes.
-    pub(super) fn fit(frame: &Frame, rows: &Rows<'_>, sample: &[usize], most: usize) -> Self {
+    /// A code fitted to the rows `sample`, with up to `most` principal axes, and the leading axes `[m, d]` that tell rows apart, none of very wide rows.
+    pub(super) fn fit(frame: &Frame, rows: &Rows<'_>, sample: &[usize], most: usize) -> (Self, Vec<f64>) {
         let d = rows.width();
         let mut x = vec![0.0; sample.len() * d];
         for (out, &i) in x.chunks_exact_mut(d).zip(sample) {
             frame.centred(rows.row(i), metric::norm(rows.row(i)), out);
         }
-        let (axes, head) = principal_axes(&x, sample.len(), d, most);
+        let (mut leading, head) = principal_axes(&x, sample.len(), d, most);
+        let axes = leading[..head * d].to_vec();
+        leading.truncate(LEADING.min(d) * d);
         let mut gram = vec![0.0; head * head];
         let p = MatRef::from_row_major_slice(&axes, head, d);
         matmul(
@@ -84,7 +88,7 @@ impl Coder {
         let slack = 4.0 * off.sqrt() + (d + head + 16) as f64 * 2.0_f64.powi(-46);
         let mut coder = Self { axes, head, width: d, finer: 0, slack };
         coder.finer = coder.choose_step_ratio(&mut x, sample.len());
-        coder
+        (coder, leading)
     }
 
     /// The largest j for which few sampled rows need a coarser tail than their own largest entry asks for.
@@ -207,9 +211,9 @@ fn quantise(values: &[f64], step: f64, usable: bool, mut put: impl FnMut(usize, 
     (residual.iter().sum::<f64>().sqrt(), coded.iter().sum::<f64>().sqrt())
 }
 
-/// The leading principal axes of the rows of `x` about their frame's centre, as many as pay for themselves.
+/// The leading principal axes of the rows of `x` about their frame's centre, [`LEADING`] or more, and how many of them pay for themselves in a code.
 fn principal_axes(x: &[f64], rows: usize, d: usize, most: usize) -> (Vec<f64>, usize) {
-    if most == 0 || d > WIDEST_AXES {
+    if d > WIDEST_AXES {
         return (Vec::new(), 0);
     }
     let mut covariance = vec![0.0; d * d];
@@ -237,7 +241,7 @@ fn principal_axes(x: &[f64], rows: usize, d: usize, most: usize) -> (Vec<f64>, u
     while head < most.min(d) && total > 0.0 && 1.0 - carried(head + 16) < 0.75 * (1.0 - carried(head)) {
         head += 16;
     }
-    let mut axes = vec![0.0; head * d];
+    let mut axes = vec![0.0; head.max(LEADING) * d];
     for (axis, &i) in axes.chunks_exact_mut(d).zip(&order) {
         for (j, a) in axis.iter_mut().enumerate() {
             *a = eigen.U()[(j, i)];

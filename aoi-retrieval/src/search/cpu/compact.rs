@@ -5,10 +5,13 @@ use std::ops::Range;
 use super::bound::{TERMS, Terms, up, widest};
 use super::code::{Coded, Coder, STOPS, rests};
 use super::frame::{Frame, RowFacts, float_terms};
-use super::simd::Isa;
+use super::order::Order;
+use super::simd::{self, Isa};
 use super::tile::{Aligned, HeadLine, LANES, TailLine};
 use crate::search::Rows;
 
+/// Rows asked for before they are centred, since those of a group lie apart.
+const AHEAD: usize = 2;
 /// Panels coded together, so that the products with the axes are large enough to be fast.
 const BATCH: usize = 16;
 /// Lines of a panel that hold the lengths of what stops leave out, two a line.
@@ -17,6 +20,8 @@ pub(super) const REST_LINES: usize = STOPS / 2;
 /// What every scan needs of the bank, and the codes if there are any.
 #[derive(Debug, Clone)]
 pub(super) struct Panels {
+    /// Which row stands where.
+    pub(super) order: Order,
     /// f32 bias of each row; negative infinity for the rows that fill up the last panels.
     pub(super) bias: Vec<[f32; LANES]>,
     /// Terms of each bin for the f32 scan.
@@ -37,11 +42,10 @@ pub(super) struct Codes {
 }
 
 impl Panels {
-    /// Reads the bank once. The number of panels is even, since tiles take two.
+    /// Reads the bank once, in the given order. The number of panels is even, since tiles take two.
     pub(super) fn build(
-        rows: &Rows<'_>,
-        norms: &[f64],
-        frame: &Frame,
+        (rows, norms, frame): (&Rows<'_>, &[f64], &Frame),
+        order: Order,
         coder: Option<Coder>,
         isa: Isa,
         threads: usize,
@@ -77,12 +81,12 @@ impl Panels {
                     bias,
                     float_terms,
                 };
-                let coder = coder.as_ref();
-                scope.spawn(move || build_run(rows, norms, frame, coder, isa, part * run, &mut out));
+                let (order, coder) = (&order, coder.as_ref());
+                scope.spawn(move || build_run((rows, norms, frame), order, coder, isa, part * run, &mut out));
             }
         });
         let codes = coder.map(|coder| Codes { coder, head, tail, rest, scale, terms });
-        Self { bias, float_terms, codes }
+        Self { order, bias, float_terms, codes }
     }
 
     /// Bytes held besides the rows themselves.
@@ -91,7 +95,7 @@ impl Panels {
             let codes = size_of_val(&*c.head) + size_of_val(&*c.tail) + size_of_val(&*c.rest);
             codes + size_of_val(&*c.scale) + size_of_val(&*c.terms)
         });
-        size_of_val(&*self.bias) + size_of_val(&*self.float_terms) + codes
+        self.order.bytes() + size_of_val(&*self.bias) + size_of_val(&*self.float_terms) + codes
     }
 }
 
@@ -107,9 +111,8 @@ struct Out<'a> {
 }
 
 fn build_run(
-    rows: &Rows<'_>,
-    norms: &[f64],
-    frame: &Frame,
+    (rows, norms, frame): (&Rows<'_>, &[f64], &Frame),
+    order: &Order,
     coder: Option<&Coder>,
     isa: Isa,
     first: usize,
@@ -125,7 +128,7 @@ fn build_run(
         let end = rows.count().min(start + BATCH * LANES).max(start);
         isa.run(
             #[inline(always)]
-            || centre_batch(rows, norms, frame, start..end, (&mut x, &mut facts)),
+            || centre_batch((rows, norms, frame), order, start..end, (&mut x, &mut facts)),
         );
         for (i, facts) in facts.iter().enumerate() {
             let (panel, lane) = (batch + i / LANES, i % LANES);
@@ -146,14 +149,18 @@ fn build_run(
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
 fn centre_batch(
-    rows: &Rows<'_>,
-    norms: &[f64],
-    frame: &Frame,
-    chosen: Range<usize>,
+    (rows, norms, frame): (&Rows<'_>, &[f64], &Frame),
+    order: &Order,
+    positions: Range<usize>,
     (x, facts): (&mut [f64], &mut Vec<RowFacts>),
 ) {
     facts.clear();
-    for (i, x) in chosen.zip(x.chunks_exact_mut(rows.width())) {
+    for (position, x) in positions.clone().zip(x.chunks_exact_mut(rows.width())) {
+        let soon = position + AHEAD;
+        if soon < positions.end {
+            simd::fetch(rows.row(order.row(soon)));
+        }
+        let i = order.row(position);
         let in_range = frame.centred(rows.row(i), norms[i], x);
         facts.push(frame.facts(norms[i], x, in_range));
     }

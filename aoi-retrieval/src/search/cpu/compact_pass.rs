@@ -27,6 +27,7 @@ pub(super) struct CompactPass<'a> {
     stops: Option<([usize; STOPS], Vec<Stop>)>,
     scale: Vec<[f32; LANES]>,
     coefficients: Vec<Terms>,
+    first_bins: Vec<Vec<usize>>,
 }
 
 /// A group of queries whose tails are left at one place.
@@ -39,15 +40,14 @@ struct Stop {
 }
 
 impl<'a> CompactPass<'a> {
-    /// Codes the queries `chosen`, all of them in range.
+    /// Codes the queries `chosen`, all of them in range, of which `k` neighbours are asked for.
     pub(super) fn new(
-        panels: &'a Panels,
-        codes: &'a Codes,
+        (panels, codes): (&'a Panels, &'a Codes),
         frame: &Frame,
         isa: Isa,
         rows: usize,
-        queries: &Rows<'_>,
-        chosen: &[usize],
+        (queries, chosen): (&Rows<'_>, &[usize]),
+        k: usize,
     ) -> Self {
         let coder = &codes.coder;
         let (h, t) = coder.words();
@@ -68,6 +68,7 @@ impl<'a> CompactPass<'a> {
             }),
             scale: vec![[0.0; LANES]; groups],
             coefficients: Vec::with_capacity(chosen.len()),
+            first_bins: Vec::with_capacity(chosen.len()),
         };
         let mut x = vec![0.0; coder.width];
         let mut head = vec![0.0; coder.head];
@@ -77,6 +78,7 @@ impl<'a> CompactPass<'a> {
             let (group, lane) = (i / GROUP, i % GROUP);
             let norm = metric::norm(queries.row(q));
             frame.centred(queries.row(q), norm, &mut x);
+            pass.first_bins.push(panels.order.first_bins(&x, k, isa));
             coder.split(&mut x, &mut head, 1);
             let coded = isa.run(
                 #[inline(always)]
@@ -213,6 +215,10 @@ impl Pass for CompactPass<'_> {
     fn scores(&self, bin: usize, query: usize) -> [f32; LANES] {
         let tile = self.tile(bin / 2, query / GROUP, None);
         self.isa.int_scores(&tile, bin % 2, query % GROUP)
+    }
+
+    fn first_bins(&self, query: usize) -> &[usize] {
+        &self.first_bins[query]
     }
 
     fn terms(&self, bin: usize) -> &Terms {

@@ -79,13 +79,14 @@ impl Pass for FloatPass<'_, '_> {
         for (p, panel) in packed.iter_mut().enumerate() {
             let start = (2 * pair + p) * LANES;
             for lane in 0..LANES {
-                let i = start + lane;
-                if i >= self.rows.count() {
+                let position = start + lane;
+                if position >= self.rows.count() {
                     for line in panel.iter_mut() {
                         line.0[lane] = 0.0;
                     }
                     continue;
                 }
+                let i = self.panels.order.row(position);
                 self.frame.centred(self.rows.row(i), self.norms[i], x);
                 for (line, &x) in panel.iter_mut().zip(x.iter()) {
                     line.0[lane] = x as f32;

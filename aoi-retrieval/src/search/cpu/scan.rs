@@ -1,5 +1,8 @@
 //! One tile after another, one comparison per bin, a look at its rows where it is near enough, and a short list per query.
 //!
+//! Where a pass knows bins that may hold neighbours of a query, their rows are bounded first: the k-th best bound is what every row must reach from the
+//! start. They are met again in their turn, so that a short list never holds a row twice.
+//!
 //! Where a pass can stop early, it computes the first part of each sum and adds the most that the rest may come to: a bin that does not
 //! reach what a row must reach even so is done with, and the others are computed whole, bin by bin. How much is worth computing first
 //! depends on how far the best rows lie ahead of the others, which is tried out from time to time. Scores and bounds of what is kept are
@@ -49,7 +52,11 @@ pub(super) trait Pass: Sync {
     }
     /// The scores of one bin and query that `maxima` writes without a stop.
     fn scores(&self, _bin: usize, _query: usize) -> [f32; LANES] {
-        unreachable!("asked for only by passes with stops")
+        unreachable!("asked for only by passes with stops or first bins")
+    }
+    /// Bins that may hold neighbours of a query, none twice: looked at first to learn what a row must reach.
+    fn first_bins(&self, _query: usize) -> &[usize] {
+        &[]
     }
     /// What the bound needs to know of a bin.
     fn terms(&self, bin: usize) -> &Terms;
@@ -65,7 +72,10 @@ pub(super) fn groups(queries: usize) -> usize {
 /// The short list of every query over the bins of some pairs of panels.
 pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usize>) -> Vec<Shortlist> {
     let mut state = State {
-        lists: vec![Shortlist::new(k); queries],
+        lists: pass.isa().run(
+            #[inline(always)]
+            || (0..queries).map(|q| Shortlist::new(k, first_bounds(pass, q))).collect(),
+        ),
         slacks: vec![0.0; queries],
         // Lanes without a query are never reached.
         cuts: vec![[f32::INFINITY; LANES]; groups(queries)],
@@ -83,6 +93,21 @@ pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usi
         );
     }
     state.lists
+}
+
+/// Lower bounds of the scores of the rows in a query's first bins.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn first_bounds<P: Pass>(pass: &P, query: usize) -> Vec<f64> {
+    let mut lower = Vec::with_capacity(pass.first_bins(query).len() * LANES);
+    for &bin in pass.first_bins(query) {
+        let rows = (pass.rows() - bin * LANES).min(LANES);
+        let error = f64::from(bound(pass.terms(bin), pass.coefficients(query)));
+        let bounds = pass.scores(bin, query).into_iter().take(rows).map(|value| f64::from(value) - error);
+        // What is not a number bounds nothing.
+        lower.extend(bounds.filter(|bound| !bound.is_nan()));
+    }
+    lower
 }
 
 /// What one thread knows of its queries.
@@ -181,8 +206,8 @@ impl State {
         while near != 0 {
             let i = near.trailing_zeros();
             near &= near - 1;
-            let row = u32::try_from(bin * LANES).expect("rows are counted in u32") + i;
-            risen |= self.lists[q].offer(Candidate { row, value: values[i as usize], error });
+            let position = u32::try_from(bin * LANES).expect("rows are counted in u32") + i;
+            risen |= self.lists[q].offer(Candidate { position, value: values[i as usize], error });
         }
         if risen {
             *cut = self.lists[q].cut(self.slacks[q]);

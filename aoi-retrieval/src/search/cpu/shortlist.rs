@@ -1,9 +1,9 @@
 //! The rows that may still be among the k best of one query.
 
-/// A row with bounds on its score: it lies within `error` of `value`.
+/// A row, by its position in the panels, with bounds on its score: it lies within `error` of `value`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Candidate {
-    pub(super) row: u32,
+    pub(super) position: u32,
     pub(super) value: f32,
     pub(super) error: f32,
 }
@@ -33,8 +33,10 @@ pub(super) struct Shortlist {
 }
 
 impl Shortlist {
-    pub(super) fn new(k: usize) -> Self {
-        Self { k, threshold: f64::NEG_INFINITY, room: 2 * k + 32, rows: Vec::new() }
+    /// An empty list for the `k` best of some rows; as many different ones as `known` is long score at least that much each.
+    pub(super) fn new(k: usize, known: Vec<f64>) -> Self {
+        let threshold = kth_largest(known, k).unwrap_or(f64::NEG_INFINITY);
+        Self { k, threshold, room: 2 * k + 32, rows: Vec::new() }
     }
 
     /// A value below this cannot reach the threshold with an error of at most `slack`; rounded down.
@@ -60,17 +62,13 @@ impl Shortlist {
 
     /// Raises the threshold to the k-th best lower bound and drops what falls below.
     fn tighten(&mut self) {
-        if self.rows.len() < self.k {
-            return;
-        }
-        let mut lower: Vec<f64> = self.rows.iter().map(Candidate::lower).collect();
-        let (_, kth, _) = lower.select_nth_unstable_by(self.k - 1, |a, b| b.total_cmp(a));
-        self.threshold = self.threshold.max(*kth);
+        let Some(kth) = kth_largest(self.rows.iter().map(Candidate::lower).collect(), self.k) else { return };
+        self.threshold = self.threshold.max(kth);
         let threshold = self.threshold;
         self.rows.retain(|c| c.upper() >= threshold);
     }
 
-    /// One list from those of disjoint parts of the bank, in row order.
+    /// One list from those of disjoint parts of the bank, in the order of positions.
     pub(super) fn merge(parts: impl IntoIterator<Item = Self>) -> Option<Vec<Candidate>> {
         parts
             .into_iter()
@@ -80,10 +78,16 @@ impl Shortlist {
             })
             .map(|mut all| {
                 all.tighten();
-                all.rows.sort_unstable_by_key(|c| c.row);
+                all.rows.sort_unstable_by_key(|c| c.position);
                 all.rows
             })
     }
+}
+
+/// The k-th largest, if there are so many.
+fn kth_largest(mut values: Vec<f64>, k: usize) -> Option<f64> {
+    let at = k.checked_sub(1).filter(|&at| at < values.len())?;
+    Some(*values.select_nth_unstable_by(at, |a, b| b.total_cmp(a)).1)
 }
 
 #[cfg(test)]
@@ -95,7 +99,7 @@ mod tests {
         let mut s = Seeded::new(seed);
         // A coarse grid of values makes ties common.
         (0..n)
-            .map(|row| Candidate { row, value: s.below(40) as f32, error: s.below(4) as f32 / 2.0 })
+            .map(|row| Candidate { position: row, value: s.below(40) as f32, error: s.below(4) as f32 / 2.0 })
             .collect()
     }
 
@@ -104,7 +108,7 @@ mod tests {
         let mut lower: Vec<f64> = all.iter().map(Candidate::lower).collect();
         lower.sort_by(|a, b| b.total_cmp(a));
         let threshold = lower.get(k - 1).copied().unwrap_or(f64::NEG_INFINITY);
-        all.iter().filter(|c| c.upper() >= threshold).map(|c| c.row).collect()
+        all.iter().filter(|c| c.upper() >= threshold).map(|c| c.position).collect()
     }
 
     #[test]
@@ -113,14 +117,14 @@ mod tests {
             let all = random(n, seed);
             for parts in [1, 2, 3] {
                 let lists = (0..parts).map(|part| {
-                    let mut list = Shortlist::new(k);
+                    let mut list = Shortlist::new(k, Vec::new());
                     for c in all.iter().skip(part).step_by(parts) {
                         list.offer(*c);
                     }
                     list
                 });
                 let kept = Shortlist::merge(lists).unwrap();
-                let rows: Vec<u32> = kept.iter().map(|c| c.row).collect();
+                let rows: Vec<u32> = kept.iter().map(|c| c.position).collect();
                 assert_eq!(rows, by_sorting(&all, k), "n {n}, k {k}, parts {parts}");
             }
         }
@@ -129,7 +133,7 @@ mod tests {
     #[test]
     fn a_value_below_the_cut_is_never_kept() {
         let all = random(2000, 6);
-        let mut list = Shortlist::new(10);
+        let mut list = Shortlist::new(10, Vec::new());
         let mut skipped = 0;
         for c in &all {
             if c.value < list.cut(2.0) {
@@ -139,21 +143,35 @@ mod tests {
             }
         }
         assert!(skipped > 100, "the cut did nothing");
-        let rows: Vec<u32> = Shortlist::merge([list]).unwrap().iter().map(|c| c.row).collect();
+        let rows: Vec<u32> = Shortlist::merge([list]).unwrap().iter().map(|c| c.position).collect();
+        assert_eq!(rows, by_sorting(&all, 10));
+    }
+
+    #[test]
+    fn what_is_known_of_some_rows_excludes_others_before_any_was_offered() {
+        let all = random(2000, 7);
+        let known = |n: usize| all[700..700 + n].iter().map(Candidate::lower).collect::<Vec<_>>();
+        assert_eq!(Shortlist::new(10, known(9)).cut(0.0), f32::NEG_INFINITY);
+        let mut list = Shortlist::new(10, known(500));
+        let cut = list.cut(0.0);
+        assert!(cut > 30.0, "{cut}");
+        let excluded = all.iter().filter(|c| !list.offer(**c) && c.upper() < f64::from(cut)).count();
+        assert!(excluded > 1000, "{excluded}");
+        let rows: Vec<u32> = Shortlist::merge([list]).unwrap().iter().map(|c| c.position).collect();
         assert_eq!(rows, by_sorting(&all, 10));
     }
 
     #[test]
     fn an_infinite_error_keeps_its_row_and_proves_nothing() {
-        let mut list = Shortlist::new(1);
+        let mut list = Shortlist::new(1, Vec::new());
         for row in 0..100 {
             list.offer(Candidate {
-                row,
+                position: row,
                 value: row as f32,
                 error: if row == 3 { f32::INFINITY } else { 0.0 },
             });
         }
-        let rows: Vec<u32> = Shortlist::merge([list]).unwrap().iter().map(|c| c.row).collect();
+        let rows: Vec<u32> = Shortlist::merge([list]).unwrap().iter().map(|c| c.position).collect();
         assert_eq!(rows, [3, 99]);
     }
 }

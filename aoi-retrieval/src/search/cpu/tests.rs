@@ -83,7 +83,8 @@ fn sums_that_are_left_early_are_never_below_whole_ones() {
             let in_range = |q: &usize| search.frame.coefficients(metric::norm(queries.row(*q))).is_some();
             let chosen: Vec<usize> = (0..17).filter(in_range).collect();
             let codes = search.panels.codes.as_ref().unwrap();
-            let pass = CompactPass::new(&search.panels, codes, &search.frame, isa, n, &queries, &chosen);
+            let pass =
+                CompactPass::new((&search.panels, codes), &search.frame, isa, n, (&queries, &chosen), 1);
             assert_eq!(pass.stops() > 0, !isa.has_tiles());
             let mut scratch = pass.scratch();
             let mut scores = [Scores::EMPTY; 2];

@@ -1,0 +1,218 @@
+//! Which rows are near each other: rows along the leading principal axes, and centres that each belongs to the nearest of.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+use super::frame::{Frame, dot};
+use super::simd::Isa;
+use super::tile::LANES;
+use crate::search::Rows;
+
+/// How often centres are moved to the mean of their rows.
+const MOVES: usize = 3;
+/// Rows assigned together.
+pub(super) const BLOCK: usize = 64;
+
+/// Directions along which rows are told apart, and the frame's centre along them.
+#[derive(Debug, Clone)]
+pub(super) struct Axes {
+    /// `[m, d]` row-major.
+    pub(super) directions: Vec<f32>,
+    centre: Vec<f32>,
+    /// m.
+    pub(super) count: usize,
+}
+
+/// Centres of groups.
+#[derive(Debug, Clone)]
+pub(super) struct Centres {
+    /// Along the axes, `[m, groups]`.
+    pub(super) along: Vec<f32>,
+    /// `-|c|^2 / 2` of each: `|x - c|^2` is least where `x.c` and this come to most.
+    pub(super) halves: Vec<f32>,
+}
+
+impl Axes {
+    #[expect(clippy::cast_possible_truncation, reason = "decides only which rows stand together")]
+    pub(super) fn new(axes: &[f64], frame: &Frame) -> Self {
+        let centre = axes.chunks_exact(frame.centre.len()).map(|axis| dot(axis, &frame.centre) as f32);
+        let centre: Vec<f32> = centre.collect();
+        Self { directions: axes.iter().map(|&a| a as f32).collect(), count: centre.len(), centre }
+    }
+
+    /// Centred rows along the axes, `[chosen, m]`.
+    #[expect(clippy::cast_possible_truncation, reason = "decides only which rows stand together")]
+    pub(super) fn along(
+        &self,
+        chosen: &[usize],
+        (rows, norms, frame): (&Rows<'_>, &[f64], &Frame),
+    ) -> Vec<f32> {
+        let (m, d) = (self.count, rows.width());
+        let mut along = vec![0.0; chosen.len() * m];
+        let mut gathered = Vec::new();
+        let consecutive = chosen.windows(2).all(|two| two[0] + 1 == two[1]);
+        let x = match chosen.first() {
+            Some(&first) if consecutive => &rows.flat()[first * d..(first + chosen.len()) * d],
+            _ => {
+                gathered.extend(chosen.iter().flat_map(|&i| rows.row(i)));
+                &gathered
+            }
+        };
+        matmul(
+            MatMut::from_row_major_slice_mut(&mut along, chosen.len(), m),
+            Accum::Replace,
+            MatRef::from_row_major_slice(x, chosen.len(), d),
+            MatRef::from_row_major_slice(&self.directions, m, d).transpose(),
+            1.0,
+            Par::Seq,
+        );
+        for (along, &i) in along.chunks_exact_mut(m).zip(chosen) {
+            let scale = frame.scale(norms[i]).unwrap_or_default() as f32;
+            for (x, c) in along.iter_mut().zip(&self.centre) {
+                *x = *x * scale - c;
+            }
+        }
+        along
+    }
+
+    /// The inner product's bias of a row that lies at each of the centres, as far as the axes tell.
+    pub(super) fn biases(&self, centres: &Centres) -> Vec<f32> {
+        let mut biases = vec![0.0; centres.halves.len()];
+        for (c, &m) in centres.along.chunks_exact(biases.len()).zip(&self.centre) {
+            biases.iter_mut().zip(c).for_each(|(bias, &c)| *bias += c * m);
+        }
+        biases
+    }
+}
+
+impl Centres {
+    /// Of the rows `x` `[n, m]`, by Lloyd's algorithm from evenly spread rows.
+    #[expect(clippy::cast_possible_truncation, reason = "decides only which rows stand together")]
+    pub(super) fn of(x: &[f32], m: usize, groups: usize, isa: Isa) -> Self {
+        let n = x.len() / m;
+        let mut centres = Self { along: vec![0.0; m * groups], halves: vec![0.0; groups] };
+        for g in 0..groups {
+            for (j, &x) in x[g * n / groups * m..][..m].iter().enumerate() {
+                centres.along[j * groups + g] = x;
+            }
+        }
+        centres.halve();
+        for _ in 0..MOVES {
+            let (mut sums, mut counts) = (vec![0.0_f64; m * groups], vec![0.0_f64; groups]);
+            let (mut assigned, mut scores) = (Vec::with_capacity(n), Vec::new());
+            x.chunks(BLOCK * m).for_each(|block| centres.nearest(block, isa, &mut scores, &mut assigned));
+            for (x, g) in x.chunks_exact(m).zip(assigned) {
+                counts[g as usize] += 1.0;
+                for (j, &x) in x.iter().enumerate() {
+                    sums[j * groups + g as usize] += f64::from(x);
+                }
+            }
+            for (i, (centre, sum)) in centres.along.iter_mut().zip(&sums).enumerate() {
+                let count = counts[i % groups];
+                if count > 0.0 {
+                    *centre = (sum / count) as f32;
+                }
+            }
+            centres.halve();
+        }
+        centres
+    }
+
+    /// Sets the halves.
+    fn halve(&mut self) {
+        self.halves.fill(0.0);
+        for c in self.along.chunks_exact(self.halves.len()) {
+            self.halves.iter_mut().zip(c).for_each(|(half, &c)| *half -= c * c / 2.0);
+        }
+    }
+
+    /// Appends the nearest to each row of `x` `[n, m]`; any where distances are not numbers. `scores` is room.
+    pub(super) fn nearest(&self, x: &[f32], isa: Isa, scores: &mut Vec<f32>, nearest: &mut Vec<u32>) {
+        let groups = self.halves.len();
+        let m = self.along.len() / groups;
+        let n = x.len() / m;
+        scores.clear();
+        (0..n).for_each(|_| scores.extend_from_slice(&self.halves));
+        matmul(
+            MatMut::from_row_major_slice_mut(scores, n, groups),
+            Accum::Add,
+            MatRef::from_row_major_slice(x, n, m),
+            MatRef::from_row_major_slice(&self.along, m, groups),
+            1.0,
+            Par::Seq,
+        );
+        isa.run(
+            #[inline(always)]
+            || {
+                for scores in scores.chunks_exact(groups) {
+                    nearest.push(largest(scores));
+                }
+            },
+        );
+    }
+}
+
+/// Where the largest number is; any of equals.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+fn largest(values: &[f32]) -> u32 {
+    let (mut best, mut places) = ([f32::NEG_INFINITY; LANES], [0_u32; LANES]);
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    // Past the end nothing is larger.
+    let mut last = [f32::NEG_INFINITY; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    for (first, block) in (0..).step_by(LANES).zip(blocks.iter().chain([&last])) {
+        for lane in 0..LANES {
+            let larger = block[lane] > best[lane];
+            best[lane] = if larger { block[lane] } else { best[lane] };
+            places[lane] = if larger { first } else { places[lane] };
+        }
+    }
+    let mut found = (f32::NEG_INFINITY, 0);
+    for (lane, (value, first)) in (0..).zip(best.into_iter().zip(places)) {
+        if value > found.0 {
+            found = (value, first + lane);
+        }
+    }
+    found.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aoi_testing::Seeded;
+
+    #[test]
+    fn the_largest_is_found_wherever_it_is_and_what_is_not_a_number_is_passed_over() {
+        let mut s = Seeded::new(2);
+        for n in 1..70 {
+            let mut values = s.normals_f32(n);
+            let expected = (0..n).max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap();
+            assert_eq!(largest(&values) as usize, expected, "{values:?}");
+            let other = (expected + 1) % n;
+            values[other] = f32::NAN;
+            assert!(n == 1 || largest(&values) as usize == expected, "{values:?}");
+        }
+        assert_eq!(largest(&[f32::NAN; 40]), 0);
+    }
+
+    #[test]
+    fn centres_of_clear_clusters_are_their_means_and_rows_belong_to_the_nearest() {
+        // Three clusters of 50 rows, whose evenly spread rows are of all three.
+        let mut s = Seeded::new(3);
+        let means = [[4.0_f32, 0.0], [-2.0, 3.0], [-2.0, -3.0]];
+        let x: Vec<f32> =
+            (0..150).flat_map(|i| means[i / 50].map(|m| m + 0.1 * s.normals_f32(1)[0])).collect();
+        let centres = Centres::of(&x, 2, 3, Isa::detect());
+        for (g, mean) in means.iter().enumerate() {
+            let squares = mean.iter().map(|m| m * m).sum::<f32>();
+            assert!((0..2).all(|j| (centres.along[j * 3 + g] - mean[j]).abs() < 0.1), "{centres:?}");
+            assert!((centres.halves[g] + squares / 2.0).abs() < 0.5, "{centres:?}");
+        }
+        for isa in Isa::available() {
+            let mut nearest = Vec::new();
+            x.chunks(2 * BLOCK).for_each(|block| centres.nearest(block, isa, &mut Vec::new(), &mut nearest));
+            assert_eq!(nearest, (0..150).map(|i| i / 50).collect::<Vec<u32>>());
+        }
+    }
+}
