@@ -11,7 +11,7 @@ use aoi_bench::{Error, adaptation};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Without --images, wire bonds are generated. Writes adaptation.md, adaptation.json and plots; what was trained stays in OUT/runs.\n\n\
+    after_help = "Without --images, wire bonds are generated. Writes adaptation.md, adaptation.json and plots, from the second draw on after every draw; what was trained stays in OUT/runs.\n\n\
     Examples:\n  aoi-bench compare-adaptation --out adaptation\n  \
     aoi-bench compare-adaptation --out resistors --images image --masks GT --classes resistor --mask-values dark:128 --labelled 5 --tested 60"
 )]
@@ -156,7 +156,6 @@ impl Arguments {
         let start = Instant::now();
         let mut say = |what: &str| eprintln!("{:7.1} s  {what}", start.elapsed().as_secs_f64());
         let comparison = adaptation::compare(&pool, &options, &self.out, &mut say)?;
-        adaptation::write(&comparison, &self.out)?;
         for judged in adaptation::claims::judge(&comparison) {
             println!("{}", judged.sentence());
         }

@@ -11,7 +11,10 @@ use aoi_bench::adaptation::{
 fn every_encoder_is_adapted_in_every_way_at_the_budgets_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let pool = Pool::generate(&folder.path().join("bonds"), 4, 3).unwrap();
-    let one = adaptation::compare(&pool, &Options::quick(2), folder.path(), &mut |_| ()).unwrap();
+    let mut said = Vec::new();
+    let one =
+        adaptation::compare(&pool, &Options::quick(2), folder.path(), &mut |what| said.push(what.to_owned()))
+            .unwrap();
     assert_eq!(one.settings(), ["one device", "all devices"]);
     let mut seen = 0;
     for setting in one.settings() {
@@ -35,6 +38,9 @@ fn every_encoder_is_adapted_in_every_way_at_the_budgets_it_says() {
         }
     }
     assert_eq!(seen, one.cells.len());
+    // Of every device, and of all together.
+    let results = said.iter().filter(|what| what.contains("mean IoU")).count();
+    assert_eq!(results, 2 * one.cells.len() / 2 * 4, "{said:?}");
     // The longer run from scratch takes what pre-training and fine-tuning take together, to the epoch.
     let gflop = |setting: &str, row: &str| {
         one.cell(setting, row, "fine-tuning").unwrap().outcomes[0].adapt_gflop.unwrap()
@@ -48,7 +54,6 @@ fn every_encoder_is_adapted_in_every_way_at_the_budgets_it_says() {
     }
 
     let out = folder.path();
-    adaptation::write(&one, out).unwrap();
     let text = std::fs::read_to_string(out.join("adaptation.md")).unwrap();
     for judged in adaptation::claims::judge(&one) {
         assert!(text.contains(&judged.sentence()), "{}", judged.sentence());
@@ -103,9 +108,9 @@ fn a_folder_of_one_device_is_compared_and_neither_threads_nor_halves_change_an_a
     assert_eq!(alone.cells.iter().map(|c| c.row.as_str()).collect::<Vec<_>>(), [MAE]);
     let mae = halves[0].cell("one device", MAE, "fine-tuning").unwrap();
     assert_eq!(alone.cells[0].mean_iou(), mae.mean_iou());
-    adaptation::write(&halves[0], folder.path()).unwrap();
-    let text = std::fs::read_to_string(folder.path().join("adaptation.md")).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("2 FineTuning/adaptation.md")).unwrap();
     assert!(text.contains(" | - | - | - | - |") && text.contains("decoder 8 wide of depth 1"), "{text}");
+    assert!(text.contains("2 epochs in steps of up to 32 pictures, highest rate 0.001"), "{text}");
 }
 
 #[test]

@@ -146,6 +146,22 @@ fn every_tuning_learns_and_full_learns_best() {
 }
 
 #[test]
+fn a_single_class_is_learned_in_either_precision_and_with_either_head() {
+    let mut bench = Bench::new(10);
+    bench.classes.truncate(1);
+    for example in &mut bench.examples {
+        example.mask = example.mask.slice(aoi_encoder::ndarray::s![..1, .., ..]).to_owned();
+    }
+    for (precision, head) in ["f32", "bf16"].into_iter().flat_map(|p| [(p, "linear"), (p, "upernet")]) {
+        let config = CONFIG.replace("epochs = 6", &format!("epochs = 24, precision = \"{precision}\""));
+        let config = format!("head = \"{head}\"\n{config}");
+        let done = run(&bench.job(&format!("{precision}-{head}"), &config), u64::MAX).unwrap();
+        let best = done.best_mean_iou.unwrap();
+        assert!(best > 0.3, "{precision} {head}: {best}");
+    }
+}
+
+#[test]
 fn frozen_and_low_rank_runs_leave_the_rest_of_the_encoder_as_it_was() {
     let bench = Bench::new(5);
     for (tune, same) in [("\"frozen\"", true), ("{ lora = { rank = 2, alpha = 4.0 } }", false)] {

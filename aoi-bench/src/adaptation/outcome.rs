@@ -40,6 +40,13 @@ pub(super) struct Found {
     pub(super) image_operations: f64,
 }
 
+impl Found {
+    /// Mean `IoU` over the classes, zero where no class was met.
+    pub(super) fn mean_iou(&self) -> f64 {
+        self.counts.mean_iou().unwrap_or(0.0)
+    }
+}
+
 /// One encoder adapted in one way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cell {

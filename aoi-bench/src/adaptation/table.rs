@@ -130,7 +130,7 @@ fn method(out: &mut String, comparison: &Comparison) {
         "\n## How it was measured\n\n\
          - Per seed and device {} labelled pictures, {} tested, the rest for pre-training without masks. One device: every device by itself, pixels counted together. All devices: labelled \
          pictures of all, tested on all.\n\
-         - Encoder: width {width}, {depth} blocks, {heads} heads, patches of {} pixels, crops of {}. Masked autoencoder: decoder {decoder_width} wide of depth {decoder_depth}, {} epochs, {:.0} % of the patches hidden, pixels predicted {targets}.\n\
+         - Encoder: width {width}, {depth} blocks, {heads} heads, patches of {} pixels, crops of {}. Masked autoencoder: decoder {decoder_width} wide of depth {decoder_depth}, {} epochs in steps of up to {} pictures, highest rate {}, {:.0} % of the patches hidden, pixels predicted {targets}.\n\
          - Fine-tuning: linear head, all weights, {} crops; rate of the head {} and factor from block to block {} where the encoder knows something, {} and {} where it is drawn at random: \
          of the few tried on other pictures those that served each best. `scratch, equal budget` takes in addition the operations of the pre-training, in the setting of one device divided by the number of devices. \
          The last network counts, thresholds of a half; nothing is chosen on tested pictures.\n\
@@ -142,6 +142,8 @@ fn method(out: &mut String, comparison: &Comparison) {
         options.patch,
         options.crop,
         options.pretrain_epochs,
+        options.pretrain_batch,
+        options.pretrain_rate,
         100.0 * options.mask_ratio,
         options.finetune_crops,
         options.trained_rates.head,

@@ -165,6 +165,7 @@ mod tests {
             (17, 33, 16),
             (2, 40, 7),
             (31, 1, 3),
+            (1, 24, 64),
             (50, 50, 64),
             (64, 50, 49),
             (300, 20, 530),
@@ -172,10 +173,12 @@ mod tests {
             let strides = (k + 3, n + 2, n + 5);
             let (a, b) = (lattice_f32(m * strides.0, 1), lattice_f32(k * strides.1, 2));
             let (before, bias) = (lattice_f32(m * strides.2, 3), lattice_f32(n, 6));
-            for start in [Start::Zero, Start::Target, Start::Bias(&bias)] {
+            let starts = [Start::Zero, Start::Target, Start::Bias(&bias)];
+            let at = [Precision::F32, Precision::Bf16];
+            for (start, precision) in starts.into_iter().flat_map(|start| at.map(|at| (start, at))) {
                 let mut c = before.clone();
                 let terms = Matrix::part(&a, (m, k), strides.0).times(Matrix::part(&b, (k, n), strides.1));
-                f32::product(Precision::F32, (&mut c, strides.2), start, terms.scaled(2.0));
+                f32::product(precision, (&mut c, strides.2), start, terms.scaled(2.0));
                 for (place, (&c, &before)) in c.iter().zip(&before).enumerate() {
                     let (i, j) = (place / strides.2, place % strides.2);
                     let product = if j < n {
@@ -193,12 +196,15 @@ mod tests {
             }
             // The transpose of [k, m] times the transpose of [n, k].
             let (a, b) = (lattice_f32(k * m, 4), lattice_f32(n * k, 5));
-            let mut c = vec![0.0; m * n];
-            let terms = Matrix::new(&a, m).t().times(Matrix::new(&b, k).t());
-            f32::product(Precision::F32, (&mut c, n), Start::Zero, terms);
-            for (place, &c) in c.iter().enumerate() {
-                let (i, j) = (place / n, place % n);
-                assert_eq!(c, entry(&a, &b, k, |l| (l * m + i, j * k + l)), "{m} x {n} x {k}, ({i}, {j})");
+            for precision in at {
+                let mut c = vec![0.0; m * n];
+                let terms = Matrix::new(&a, m).t().times(Matrix::new(&b, k).t());
+                f32::product(precision, (&mut c, n), Start::Zero, terms);
+                for (place, &c) in c.iter().enumerate() {
+                    let (i, j) = (place / n, place % n);
+                    let product = entry(&a, &b, k, |l| (l * m + i, j * k + l));
+                    assert_eq!(c, product, "{m} x {n} x {k}, ({i}, {j}), {precision:?}");
+                }
             }
         }
     }

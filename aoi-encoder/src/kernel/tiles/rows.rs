@@ -69,11 +69,12 @@ impl TileRows {
         inner: usize,
         scale: f32,
     ) {
-        for (row, line) in x.chunks(stride).take(n).enumerate() {
+        for row in 0..n {
             if let Some(soon) = x.get((row + AHEAD) * stride..(row + AHEAD) * stride + inner) {
                 fetch(soon);
             }
-            self.fill_row(instructions, row, &line[..inner], scale);
+            // A single row may be longer than its stride says: that of a column, for example, is one.
+            self.fill_row(instructions, row, &x[row * stride..][..inner], scale);
         }
     }
 
