@@ -279,6 +279,10 @@ fn nonsense_is_refused_with_a_clear_word() {
         &["rank", "16"],
     );
 
+    let two = bench.examples[0].picture.clone();
+    bench.examples[0].picture = Array3::zeros((3, 24, 28));
+    refused(&bench.job("colour", CONFIG), &["[2 or 1, height, width]", "of picture p0", "[3, 24, 28]"]);
+    bench.examples[0].picture = two;
     for example in &mut bench.examples {
         example.mask.index_axis_mut(Axis(0), 1).fill(0);
     }

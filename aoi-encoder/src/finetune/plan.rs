@@ -7,7 +7,7 @@ use ndarray::{Array3, Axis};
 use super::{Example, FinetuneConfig, FinetuneJob, HeadKind, Loss, Network, NetworkTape, Standard, Trained};
 use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
-use crate::images::{self, Normalisation};
+use crate::images::{self, Normalisation, channels_expected};
 use crate::optimise::Schedule;
 use crate::train::{Augmentation, text};
 use crate::{Config, Error, Params, Result, Table};
@@ -157,7 +157,7 @@ fn check_examples(examples: &[Example], classes: usize, channels: usize) -> Resu
     for Example { name, picture, mask } in examples {
         let (c, height, width) = picture.dim();
         if c != 1 && c != channels {
-            let expected = format!("[{channels} or 1, height, width], for picture {name}");
+            let expected = format!("{}, of picture {name}", channels_expected(channels));
             return Err(Error::Shape { what: "picture", expected, found: picture.shape().to_vec() });
         }
         if mask.dim() != (classes, height, width) || picture.is_empty() {

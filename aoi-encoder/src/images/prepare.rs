@@ -98,10 +98,18 @@ pub fn repeat_grey(picture: Array3<f32>, channels: usize) -> Result<Array3<f32>>
         }
         (c, height, width) => Err(Error::Shape {
             what: "picture",
-            expected: format!("[{channels} or 1, height, width], one channel a lighting"),
+            expected: channels_expected(channels),
             found: vec![c, height, width],
         }),
     }
+}
+
+/// The shape of a picture for an encoder of so many channels, in words, and what to do about another.
+pub(crate) fn channels_expected(channels: usize) -> String {
+    let grey = if channels == 1 { "" } else { " or 1" };
+    format!(
+        "[{channels}{grey}, height, width], one channel a lighting (convert the pictures, or take an encoder of as many channels as they have)"
+    )
 }
 
 #[cfg(test)]
@@ -121,6 +129,17 @@ mod tests {
         assert_all_close(&two.into_raw_vec_and_offset().0, &[-1.0, 1.0, 0.5, 1.0], 1e-7, 0.0);
         assert_eq!(Normalisation::new(3, None, None).unwrap().mean, [0.485, 0.456, 0.406]);
         assert_eq!(Normalisation::new(2, None, Some(&[0.25])).unwrap().std, [0.25, 0.25]);
+    }
+
+    #[test]
+    fn a_picture_of_other_channels_is_refused_with_a_remedy() {
+        let message = |channels: usize| repeat_grey(picture(3, 2, 4), channels).unwrap_err().to_string();
+        assert!(message(1).contains("expected shape [1, height, width]"), "{}", message(1));
+        assert!(message(2).contains("expected shape [2 or 1, height, width]"), "{}", message(2));
+        assert!(
+            message(2).contains("as many channels as they have") && message(2).ends_with("found [3, 2, 4]")
+        );
+        assert_eq!(repeat_grey(picture(1, 2, 4), 2).unwrap().dim(), (2, 2, 4));
     }
 
     #[test]
