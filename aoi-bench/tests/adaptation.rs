@@ -110,7 +110,7 @@ fn a_folder_of_one_device_is_compared_and_neither_threads_nor_halves_change_an_a
     assert_eq!(alone.cells[0].mean_iou(), mae.mean_iou());
     let text = std::fs::read_to_string(folder.path().join("2 FineTuning/adaptation.md")).unwrap();
     assert!(text.contains(" | - | - | - | - |") && text.contains("decoder 8 wide of depth 1"), "{text}");
-    assert!(text.contains("2 epochs in steps of up to 32 pictures, highest rate 0.001"), "{text}");
+    assert!(text.contains("2 epochs in steps of up to 8 pictures, highest rate 0.001"), "{text}");
 }
 
 #[test]
