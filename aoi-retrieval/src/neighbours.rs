@@ -63,7 +63,7 @@ pub enum Route {
 pub struct Certificate {
     /// Where the bounds came from.
     pub route: Route,
-    /// Bins of 16 rows that these rows lie in; every bin for [`Route::Exhaustive`].
+    /// Bins of 16 rows that these rows lie in, as the scan has them together; every bin for [`Route::Exhaustive`].
     pub bins: u32,
     /// Rows scored in f64.
     pub rescored: u32,

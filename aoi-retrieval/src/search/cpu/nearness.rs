@@ -1,23 +1,26 @@
 //! Which rows are near each other: rows along the leading principal axes, and centres that each belongs to the nearest of.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use super::frame::{Frame, dot};
 use super::simd::Isa;
 use super::tile::LANES;
-use crate::search::Rows;
+use crate::search::{Rows, in_parallel};
 
 /// How often centres are moved to the mean of their rows.
 const MOVES: usize = 3;
 /// Rows assigned together.
-pub(super) const BLOCK: usize = 64;
+const BLOCK: usize = 64;
 
 /// Directions along which rows are told apart, and the frame's centre along them.
 #[derive(Debug, Clone)]
 pub(super) struct Axes {
     /// `[m, d]` row-major.
-    pub(super) directions: Vec<f32>,
+    directions: Vec<f32>,
     centre: Vec<f32>,
     /// m.
     pub(super) count: usize,
@@ -75,6 +78,26 @@ impl Axes {
         along
     }
 
+    /// A centred query along one axis.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
+    #[expect(clippy::cast_possible_truncation, reason = "decides only what is looked at first")]
+    pub(super) fn query(&self, axis: usize, query: &[f64]) -> f32 {
+        let mut lanes = [0.0_f32; LANES];
+        let axis = self.directions[axis * query.len()..][..query.len()].chunks(LANES);
+        for (axis, query) in axis.zip(query.chunks(LANES)) {
+            for (lane, (a, &x)) in lanes.iter_mut().zip(axis.iter().zip(query)) {
+                *lane += a * x as f32;
+            }
+        }
+        lanes.iter().sum()
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.directions) + size_of_val(&*self.centre)
+    }
+
     /// The inner product's bias of a row that lies at each of the centres, as far as the axes tell.
     pub(super) fn biases(&self, centres: &Centres) -> Vec<f32> {
         let mut biases = vec![0.0; centres.halves.len()];
@@ -88,7 +111,7 @@ impl Axes {
 impl Centres {
     /// Of the rows `x` `[n, m]`, by Lloyd's algorithm from evenly spread rows.
     #[expect(clippy::cast_possible_truncation, reason = "decides only which rows stand together")]
-    pub(super) fn of(x: &[f32], m: usize, groups: usize, isa: Isa) -> Self {
+    pub(super) fn of(x: &[f32], m: usize, groups: usize, isa: Isa, threads: usize) -> Self {
         let n = x.len() / m;
         let mut centres = Self { along: vec![0.0; m * groups], halves: vec![0.0; groups] };
         for g in 0..groups {
@@ -99,8 +122,7 @@ impl Centres {
         centres.halve();
         for _ in 0..MOVES {
             let (mut sums, mut counts) = (vec![0.0_f64; m * groups], vec![0.0_f64; groups]);
-            let (mut assigned, mut scores) = (Vec::with_capacity(n), Vec::new());
-            x.chunks(BLOCK * m).for_each(|block| centres.nearest(block, isa, &mut scores, &mut assigned));
+            let assigned = centres.of_rows(n, isa, threads, |part| x[part.start * m..part.end * m].into());
             for (x, g) in x.chunks_exact(m).zip(assigned) {
                 counts[g as usize] += 1.0;
                 for (j, &x) in x.iter().enumerate() {
@@ -118,6 +140,11 @@ impl Centres {
         centres
     }
 
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.along) + size_of_val(&*self.halves)
+    }
+
     /// Sets the halves.
     fn halve(&mut self) {
         self.halves.fill(0.0);
@@ -126,8 +153,27 @@ impl Centres {
         }
     }
 
+    /// The nearest to each of n rows, a few of which at a time `rows` gives as `[rows, m]`.
+    pub(super) fn of_rows<'x>(
+        &self,
+        n: usize,
+        isa: Isa,
+        threads: usize,
+        rows: impl Fn(Range<usize>) -> Cow<'x, [f32]> + Sync,
+    ) -> Vec<u32> {
+        in_parallel(n, threads, |part| {
+            let (mut nearest, mut scores) = (Vec::with_capacity(part.len()), Vec::new());
+            for start in part.clone().step_by(BLOCK) {
+                let x = rows(start..part.end.min(start + BLOCK));
+                self.nearest(&x, isa, &mut scores, &mut nearest);
+            }
+            nearest
+        })
+        .concat()
+    }
+
     /// Appends the nearest to each row of `x` `[n, m]`; any where distances are not numbers. `scores` is room.
-    pub(super) fn nearest(&self, x: &[f32], isa: Isa, scores: &mut Vec<f32>, nearest: &mut Vec<u32>) {
+    fn nearest(&self, x: &[f32], isa: Isa, scores: &mut Vec<f32>, nearest: &mut Vec<u32>) {
         let groups = self.halves.len();
         let m = self.along.len() / groups;
         let n = x.len() / m;
@@ -203,15 +249,14 @@ mod tests {
         let means = [[4.0_f32, 0.0], [-2.0, 3.0], [-2.0, -3.0]];
         let x: Vec<f32> =
             (0..150).flat_map(|i| means[i / 50].map(|m| m + 0.1 * s.normals_f32(1)[0])).collect();
-        let centres = Centres::of(&x, 2, 3, Isa::detect());
+        let centres = Centres::of(&x, 2, 3, Isa::detect(), 1);
         for (g, mean) in means.iter().enumerate() {
             let squares = mean.iter().map(|m| m * m).sum::<f32>();
             assert!((0..2).all(|j| (centres.along[j * 3 + g] - mean[j]).abs() < 0.1), "{centres:?}");
             assert!((centres.halves[g] + squares / 2.0).abs() < 0.5, "{centres:?}");
         }
-        for isa in Isa::available() {
-            let mut nearest = Vec::new();
-            x.chunks(2 * BLOCK).for_each(|block| centres.nearest(block, isa, &mut Vec::new(), &mut nearest));
+        for (isa, threads) in Isa::available().into_iter().zip([1, 2, 3, 1, 2]) {
+            let nearest = centres.of_rows(150, isa, threads, |part| x[2 * part.start..2 * part.end].into());
             assert_eq!(nearest, (0..150).map(|i| i / 50).collect::<Vec<u32>>());
         }
     }

@@ -8,11 +8,11 @@
 use std::ops::Range;
 
 use super::frame::Frame;
-use super::nearness::{Axes, BLOCK, Centres};
+use super::nearness::{Axes, Centres};
 use super::simd::Isa;
 use super::tile::LANES;
 use crate::Metric;
-use crate::search::{Rows, in_parallel};
+use crate::search::Rows;
 
 /// Rows to a group, until there are [`MOST_GROUPS`].
 const OF_GROUP: usize = 96;
@@ -60,17 +60,11 @@ impl Order {
         }
         let axes = Axes::new(axes, frame);
         let sample: Vec<usize> = (0..n).step_by(n.div_ceil(SAMPLE)).collect();
-        let centres = Centres::of(&axes.along(&sample, (rows, norms, frame)), axes.count, groups, isa);
-        let of_row = in_parallel(n, threads, |part| {
-            let (mut assigned, mut scores) = (Vec::with_capacity(part.len()), Vec::new());
-            for start in part.clone().step_by(BLOCK) {
-                let block: Vec<usize> = (start..part.end.min(start + BLOCK)).collect();
-                let x = axes.along(&block, (rows, norms, frame));
-                centres.nearest(&x, isa, &mut scores, &mut assigned);
-            }
-            assigned
-        })
-        .concat();
+        let sample = axes.along(&sample, (rows, norms, frame));
+        let centres = Centres::of(&sample, axes.count, groups, isa, threads);
+        let of_row = centres.of_rows(n, isa, threads, |part| {
+            axes.along(&part.collect::<Vec<_>>(), (rows, norms, frame)).into()
+        });
         let (order, starts) = stand_together(&of_row, groups, STRETCH);
         let biases = (frame.metric == Metric::InnerProduct).then(|| axes.biases(&centres));
         Self { rows: order, groups: Some(Groups { axes, centres, biases, starts }) }
@@ -110,7 +104,8 @@ impl Order {
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         let groups = self.groups.as_ref().map_or(0, |g| {
-            size_of_val(&*g.axes.directions) + size_of_val(&*g.centres.along) + size_of_val(&*g.starts)
+            let biases = g.biases.as_deref().map_or(0, size_of_val);
+            g.axes.bytes() + g.centres.bytes() + biases + size_of_val(&*g.starts)
         });
         size_of_val(&*self.rows) + groups
     }
@@ -120,13 +115,11 @@ impl Groups {
     /// How well each suits a centred query, from what is added to the inner products.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-    #[expect(clippy::cast_possible_truncation, reason = "decides only what is looked at first")]
     fn scores(&self, query: &[f64], mut scores: Vec<f32>) -> Vec<f32> {
-        let axes = self.axes.directions.chunks_exact(query.len());
-        for (axis, centres) in axes.zip(self.centres.along.chunks_exact(scores.len())) {
-            let along: f64 = axis.iter().zip(query).map(|(&a, &x)| f64::from(a) * x).sum();
+        for (axis, centres) in (0..).zip(self.centres.along.chunks_exact(scores.len())) {
+            let along = self.axes.query(axis, query);
             for (score, c) in scores.iter_mut().zip(centres) {
-                *score += along as f32 * c;
+                *score += along * c;
             }
         }
         scores
