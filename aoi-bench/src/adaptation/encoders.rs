@@ -63,9 +63,10 @@ pub(super) fn augmentation() -> Augmentation {
     }
 }
 
-fn section(options: &Options) -> EncoderSection {
+fn section(options: &Options, channels: usize) -> EncoderSection {
     let [width, depth, heads] = options.encoder;
     EncoderSection {
+        channels: Some(channels),
         patch: Some(options.patch),
         width: Some(width),
         depth: Some(depth),
@@ -95,7 +96,7 @@ pub(super) fn pretrain(
     let batch = options.pretrain_batch.min(pictures);
     let config = PretrainConfig {
         seed,
-        encoder: section(options),
+        encoder: section(options, pool.channels()),
         decoder: Some(decoder(options)),
         masking: MaskingSection { ratio: options.mask_ratio, normalised_targets: options.normalised_targets },
         images: ImagesSection { held_out: 0.0, ..ImagesSection::default() },
@@ -143,7 +144,7 @@ pub(super) fn scratch(
     options: &Options,
     seed: u64,
 ) -> Result<Source, Error> {
-    let config: Config = section(options).architecture(pool.channels())?;
+    let config: Config = section(options, pool.channels()).architecture(pool.channels())?;
     let mae = Mae::new(&config, decoder(options), options.normalised_targets)?;
     let params = mae.encoder(&mae.initial(seed))?;
     let crops = crops(pool, split, normalisation, options.crop, seed)?;

@@ -7,7 +7,7 @@ use aoi::masks::MaskFolder;
 use aoi::measure::Parts;
 use aoi::segment::{Labelled, LabelledFolder};
 use aoi::silent;
-use aoi_encoder::images::{Stack, list};
+use aoi_encoder::images::{Stack, list, repeat_grey};
 use aoi_testing::Seeded;
 
 use crate::error::Error;
@@ -60,14 +60,22 @@ impl Pool {
         Self::read(&written.labelled_images, masks, &Parts::ByImage(parts), described)
     }
 
-    /// Reads a folder of pictures with their masks.
+    /// Reads a folder of pictures with their masks; grey ones among pictures of several channels are repeated.
     ///
     /// # Errors
-    /// When a picture or its mask cannot be read, or `parts` does not name it.
+    /// When a picture or its mask cannot be read, has another number of channels than one or that of most channels, or `parts` does not name it.
     pub fn read(images: &Path, masks: MaskFolder, parts: &Parts, described: String) -> Result<Self, Error> {
         let stacks = list(images)?;
         let folder = LabelledFolder::new(images, masks)?;
-        let pictures = (0..folder.len()).map(|i| folder.read(i)).collect::<Result<Vec<_>, _>>()?;
+        let mut pictures = (0..folder.len()).map(|i| folder.read(i)).collect::<Result<Vec<_>, _>>()?;
+        let channels = pictures.iter().map(|p| p.picture.dim().0).max().unwrap_or(1);
+        for Labelled { name, picture, .. } in &mut pictures {
+            *picture = repeat_grey(std::mem::take(picture), channels).map_err(|e| Error::Option {
+                what: format!("picture {name} in {}", images.display()),
+                expected: format!("one channel, or {channels} as others have"),
+                got: e.to_string(),
+            })?;
+        }
         let names = pictures.iter().map(|p| parts.of(&p.name).map(str::to_owned));
         let names = names.collect::<Result<Vec<_>, _>>()?;
         let mut devices = names.clone();
@@ -88,7 +96,7 @@ impl Pool {
         &self.devices
     }
 
-    /// Channels of the first picture.
+    /// Channels of every picture.
     pub(super) fn channels(&self) -> usize {
         self.pictures.first().map_or(1, |p| p.picture.dim().0)
     }
@@ -160,5 +168,42 @@ impl Pool {
             pictures.iter().any(plane)
         };
         (0..self.classes.len()).all(shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{GrayImage, Luma, Rgb, RgbImage};
+
+    use super::*;
+
+    #[test]
+    fn grey_pictures_among_coloured_ones_are_repeated_and_other_channels_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let [images, masks] = ["images", "masks"].map(|name| folder.path().join(name));
+        for folder in [&images, &masks] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let grey = |path: std::path::PathBuf, value: u8| {
+            GrayImage::from_pixel(4, 4, Luma([value])).save(path).unwrap();
+        };
+        let read = || {
+            let masks = MaskFolder::new(&masks, vec!["pad".into()]).unwrap();
+            Pool::read(&images, masks, &Parts::One("one".into()), "pictures".into())
+        };
+        for name in ["a.png", "b.png", "c.png"] {
+            grey(masks.join(name), 1);
+        }
+        grey(images.join("a.png"), 7);
+        RgbImage::from_pixel(4, 4, Rgb([7, 8, 9])).save(images.join("b.png")).unwrap();
+        let pool = read().unwrap();
+        assert_eq!(pool.channels(), 3);
+        assert_eq!([0, 1].map(|i| pool.picture(i).picture.dim()), [(3, 4, 4); 2]);
+        // A stack of two lightings.
+        for lighting in 0..2 {
+            grey(images.join(format!("c_buffer{lighting}.png")), 7);
+        }
+        let error = read().unwrap_err().to_string();
+        assert!(error.contains("picture c in") && error.contains("one channel, or 3"), "{error}");
     }
 }
