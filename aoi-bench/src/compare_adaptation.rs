@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// Draws
     #[arg(long, value_name = "N")]
     seeds: Option<u64>,
+    /// The first of them, to add draws to those of an earlier comparison
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    first_seed: u64,
     /// Labelled images of every device
     #[arg(long, value_name = "N")]
     labelled: Option<usize>,
@@ -118,6 +121,7 @@ impl Arguments {
         };
         adaptation::Options {
             seeds: self.seeds.unwrap_or(from.seeds),
+            first_seed: self.first_seed,
             labelled: self.labelled.unwrap_or(from.labelled),
             tested: self.tested.unwrap_or(from.tested),
             unlabelled: self.unlabelled.unwrap_or(from.unlabelled),
@@ -183,7 +187,8 @@ mod tests {
 
     #[test]
     fn sizes_and_rates_are_numbers_with_commas() {
-        let options = parsed("--decoder 96,2,3 --trained-rates 1e-2,0.5").unwrap();
+        let options = parsed("--decoder 96,2,3 --trained-rates 1e-2,0.5 --first-seed 3").unwrap();
+        assert_eq!(options.first_seed, 3);
         assert_eq!(options.decoder, [96, 2, 3]);
         assert_eq!(options.trained_rates, Rates { head: 1e-2, layer_decay: 0.5 });
         assert_eq!(options.scratch_rates, adaptation::Options::full(2).scratch_rates);

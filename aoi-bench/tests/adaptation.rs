@@ -102,12 +102,16 @@ fn a_folder_of_one_device_is_compared_and_neither_threads_nor_halves_change_an_a
         }
     }
     assert!(largest > 0.1, "nothing was segmented: {largest}");
-    // Without the encoders drawn at random the others stay what they are.
+    // Without the encoders drawn at random the others stay what they are, and so does a draw by itself.
     let options = Options { scratch: false, measured: Measured::FineTuning, ..Options::quick(2) };
+    let later = Options { first_seed: 1, ..options.clone() };
+    let later = adaptation::compare(&pool(), &later, &folder.path().join("later"), &mut |_| ()).unwrap();
     let alone = adaptation::compare(&pool(), &options, &folder.path().join("alone"), &mut |_| ()).unwrap();
     assert_eq!(alone.cells.iter().map(|c| c.row.as_str()).collect::<Vec<_>>(), [MAE]);
     let mae = halves[0].cell("one device", MAE, "fine-tuning").unwrap();
     assert_eq!(alone.cells[0].mean_iou(), mae.mean_iou());
+    let one = |cell: &adaptation::Cell, i: usize| (cell.outcomes[i].seed, cell.outcomes[i].mean_iou);
+    assert_eq!(one(&later.cells[0], 0), one(mae, 1));
     let text = std::fs::read_to_string(folder.path().join("2 FineTuning/adaptation.md")).unwrap();
     assert!(text.contains(" | - | - | - | - |") && text.contains("decoder 8 wide of depth 1"), "{text}");
     assert!(text.contains("2 epochs in steps of up to 8 pictures, highest rate 0.001"), "{text}");

@@ -67,6 +67,8 @@ use crate::error::Error;
 pub struct Options {
     /// One draw of pictures, masks, weights and crops a seed.
     pub seeds: u64,
+    /// The first seed: draws can be added to those of an earlier comparison.
+    pub first_seed: u64,
     /// Labelled pictures of every device.
     pub labelled: usize,
     /// Pictures of every device that results are tested on.
@@ -134,6 +136,7 @@ impl Options {
     pub fn full(threads: usize) -> Self {
         Self {
             seeds: 3,
+            first_seed: 0,
             labelled: 3,
             tested: 8,
             unlabelled: 100,
@@ -233,7 +236,7 @@ pub fn compare(
         return Err(Error::File { path: runs, source });
     }
     let mut comparison = Comparison::new(pool, options);
-    for seed in 0..options.seeds {
+    for seed in options.first_seed..options.first_seed.saturating_add(options.seeds) {
         let split = pool.split(options.labelled, options.tested, seed)?;
         let folder = runs.join(format!("seed-{seed}"));
         say(&format!("seed {seed}: pre-training on {} pictures", split.unlabelled.len()));
