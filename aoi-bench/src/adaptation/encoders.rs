@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use aoi_encoder::images::{Normalisation, repeat_grey};
+use aoi_encoder::images::Normalisation;
 use aoi_encoder::mae::{Decoder, Mae};
 use aoi_encoder::ndarray::{Array4, s};
 use aoi_encoder::train::{
@@ -171,7 +171,7 @@ fn crops(
     let pictures = split.unlabelled.iter().cycle().take(64).map(|&i| &pool.picture(i).picture);
     let mut crops = Array4::zeros((64, pool.channels(), side, side));
     for (mut crop, picture) in crops.outer_iter_mut().zip(pictures) {
-        let mut picture = repeat_grey(picture.clone(), pool.channels())?;
+        let mut picture = picture.clone();
         normalisation.apply(&mut picture)?;
         let (_, height, width) = picture.dim();
         let (tall, wide) = (side.min(height), side.min(width));

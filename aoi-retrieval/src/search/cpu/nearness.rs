@@ -21,9 +21,8 @@ const BLOCK: usize = 64;
 pub(super) struct Axes {
     /// `[m, d]` row-major.
     directions: Vec<f32>,
+    /// `[m]`.
     centre: Vec<f32>,
-    /// m.
-    pub(super) count: usize,
 }
 
 /// Centres of groups.
@@ -39,8 +38,12 @@ impl Axes {
     #[expect(clippy::cast_possible_truncation, reason = "decides only which rows stand together")]
     pub(super) fn new(axes: &[f64], frame: &Frame) -> Self {
         let centre = axes.chunks_exact(frame.centre.len()).map(|axis| dot(axis, &frame.centre) as f32);
-        let centre: Vec<f32> = centre.collect();
-        Self { directions: axes.iter().map(|&a| a as f32).collect(), count: centre.len(), centre }
+        Self { centre: centre.collect(), directions: axes.iter().map(|&a| a as f32).collect() }
+    }
+
+    /// m.
+    pub(super) fn count(&self) -> usize {
+        self.centre.len()
     }
 
     /// Centred rows along the axes, `[chosen, m]`.
@@ -50,7 +53,7 @@ impl Axes {
         chosen: &[usize],
         (rows, norms, frame): (&Rows<'_>, &[f64], &Frame),
     ) -> Vec<f32> {
-        let (m, d) = (self.count, rows.width());
+        let (m, d) = (self.count(), rows.width());
         let mut along = vec![0.0; chosen.len() * m];
         let mut gathered = Vec::new();
         let consecutive = chosen.windows(2).all(|two| two[0] + 1 == two[1]);

@@ -61,7 +61,7 @@ impl Order {
         let axes = Axes::new(axes, frame);
         let sample: Vec<usize> = (0..n).step_by(n.div_ceil(SAMPLE)).collect();
         let sample = axes.along(&sample, (rows, norms, frame));
-        let centres = Centres::of(&sample, axes.count, groups, isa, threads);
+        let centres = Centres::of(&sample, axes.count(), groups, isa, threads);
         let of_row = centres.of_rows(n, isa, threads, |part| {
             axes.along(&part.collect::<Vec<_>>(), (rows, norms, frame)).into()
         });
