@@ -18,10 +18,17 @@ import numpy as np
 
 
 class Faiss:
-    """`IndexFlat`, with the sizes of its blocks; FAISS multiplies blocks by OpenBLAS and keeps the best of each in heaps or reservoirs."""
+    """`IndexFlat`, with the sizes of its blocks; FAISS multiplies blocks by OpenBLAS and keeps the best of each in heaps or reservoirs.
 
-    BLOCKS = [(4096, 1024), (1024, 4096), (4096, 4096), (4096, 16384), (256, 1024)]
+    As installed it goes through the rows query by query where queries x width is below a threshold, although blocks can be several times
+    as fast there: both are tried.
+    """
+
+    BLOCKS = [(4096, 1024), (1024, 4096), (4096, 4096), (4096, 16384), (256, 1024), (4096, 65536)]
     RESERVOIR = [100, 1]
+    ALWAYS, NEVER = 1, 1 << 30
+    # Beyond so many queries blocks are always faster, by more the more there are.
+    ONE_BY_ONE = 256
 
     def __init__(self, bank, k, threads):
         import faiss
@@ -36,13 +43,18 @@ class Faiss:
     def search(self, queries):
         return self.index.search(queries, self.k)[1]
 
-    def settings(self):
+    def settings(self, asked):
         for queries, rows in self.BLOCKS:
             for reservoir in self.RESERVOIR:
-                yield {"query_bs": queries, "database_bs": rows, "min_k_reservoir": reservoir}
+                yield {"blas_threshold": self.ALWAYS, "query_bs": queries, "database_bs": rows, "min_k_reservoir": reservoir}
+        if asked <= self.ONE_BY_ONE:
+            queries, rows = self.BLOCKS[0]
+            for reservoir in self.RESERVOIR:
+                yield {"blas_threshold": self.NEVER, "query_bs": queries, "database_bs": rows, "min_k_reservoir": reservoir}
 
     def use(self, setting):
         variables = self.faiss.cvar
+        variables.distance_compute_blas_threshold = setting["blas_threshold"]
         variables.distance_compute_blas_query_bs = setting["query_bs"]
         variables.distance_compute_blas_database_bs = setting["database_bs"]
         variables.distance_compute_min_k_reservoir = setting["min_k_reservoir"]
@@ -68,7 +80,7 @@ class FaissCompressed(Faiss):
         self.index.add(bank)
         self.index.k_factor = 4
 
-    def settings(self):
+    def settings(self, _asked):
         return ({"k_factor": factor} for factor in (1, 2, 4, 8))
 
     def use(self, setting):
@@ -84,7 +96,7 @@ class Numpy:
     def build(self):
         self.bank = np.ascontiguousarray(self.bank)
 
-    def settings(self):
+    def settings(self, _asked):
         return ({"block": block} for block in (1 << 13, 1 << 16, 1 << 20))
 
     def use(self, setting):
@@ -113,7 +125,7 @@ class Sklearn:
     def build(self):
         self.model.fit(np.ascontiguousarray(self.bank))
 
-    def settings(self):
+    def settings(self, _asked):
         return [{}]
 
     def search(self, queries):
@@ -129,7 +141,7 @@ class Usearch:
     def build(self):
         self.bank = np.ascontiguousarray(self.bank)
 
-    def settings(self):
+    def settings(self, _asked):
         return [{}]
 
     def search(self, queries):
@@ -152,7 +164,7 @@ class Hnswlib:
         self.index.add_items(np.ascontiguousarray(self.bank))
         self.index.set_num_threads(self.threads)
 
-    def settings(self):
+    def settings(self, _asked):
         return [{}]
 
     def search(self, queries):
@@ -180,7 +192,7 @@ class Torch:
         self.bank = exact.half() if self.kind.startswith("f16") else exact
         self.torch.cuda.synchronize()
 
-    def settings(self):
+    def settings(self, _asked):
         return ({"block": block} for block in (1 << 16, 1 << 18, 1 << 20))
 
     def use(self, setting):
@@ -287,7 +299,7 @@ def tune(peer, bank, queries, exact, least=EVERYTHING):
     best = {"seconds": float("inf"), "setting": None}
     few = getattr(peer, "tuned_on", len(queries))
     queries, exact = queries[:few], exact[:few]
-    for setting in peer.settings():
+    for setting in peer.settings(len(queries)):
         if setting:
             peer.use(setting)
         seconds, found = timed(lambda: peer.search(queries))

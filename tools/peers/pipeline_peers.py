@@ -66,6 +66,9 @@ class Peer:
         self.labels = torch.from_numpy(labels.reshape(len(labels), -1))
         self.picture = torch.from_numpy(np.load(folder / "picture.npy"))[None].to(self.kind)
 
+    def patches(self):
+        return (self.picture.shape[2] // self.patch) * (self.picture.shape[3] // self.patch)
+
     def mask(self):
         torch = self.torch
         with torch.inference_mode():
@@ -81,7 +84,7 @@ class Peer:
 
     def tune(self):
         best = None
-        for setting in self.search.settings():
+        for setting in self.search.settings(self.patches()):
             self.search.use(setting)
             took = min(timed(self.mask)[0] for _ in range(2))
             best = min(best or (took, setting), (took, setting), key=lambda found: found[0])

@@ -11,9 +11,11 @@ CORES = ["", "SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS", "ZEN"]
 FAST = ["faiss/flat", "faiss/as_installed", "numpy"]
 COMPRESSED = ["faiss/bf16", "faiss/sq8", "faiss/fp16"]
 ALL = [*FAST, *COMPRESSED, "sklearn", "usearch", "hnswlib"]
-# Products of a bank and queries beyond which only the fast ones are measured: the others scan the bank once a query, or sort all scores, and
-# take ten to twenty times as long.
-LARGE = 10_000 * 1024
+# Rows times queries up to which a peer is measured: compressed indexes scan the bank once a query, and the others sort all scores too; beyond, they take ten
+# to twenty times as long as the fast ones.
+MOST = {name: 20_480_000 if name in COMPRESSED else 10_240_000 for name in ALL if name not in FAST}
+# Peers of a bank hold a copy each.
+MOST_ROWS = {name: 1_000_000 if name in COMPRESSED else 150_000 for name in MOST}
 # Scores of a peer's rows may be this far below the exact ones: f32 rounding of a sum of a few hundred products of unit rows.
 TOLERANCE = 2e-6
 
@@ -44,9 +46,7 @@ def comparisons(options, aoi, bench):
     for kind, rows, make in banks:
         bank = make()
         core = core if core is not None else best_core(interpreter, bank, options)
-        # Those that cannot take part in any comparison of a bank are not even built.
-        names = ALL if kind != "clusters" or rows * min(options.queries) <= LARGE else FAST
-        found += searches(interpreter, bench, kind, bank, names, core, options)
+        found += searches(interpreter, bench, kind, bank, core, options)
     found += coresets(interpreter, bench, generated(bench, work, options.k_centre, 1, options.width), core, options)
     shutil.rmtree(work)
     return found
@@ -93,7 +93,15 @@ def best_core(interpreter, bank, options):
     return min(seconds, key=seconds.get)
 
 
-def searches(interpreter, bench, kind, bank, names, core, options):
+def takes_part(name, rows, queries):
+    return name not in MOST or (rows * queries <= MOST[name] and rows <= MOST_ROWS[name])
+
+
+def searches(interpreter, bench, kind, bank, core, options):
+    count = "import sys, numpy as np; print(len(np.load(sys.argv[1], mmap_mode='r')))"
+    rows = int(subprocess.run([interpreter, "-c", count, bank], check=True, capture_output=True, text=True).stdout)
+    # Those that cannot take part in any comparison of a bank are not even built.
+    names = [name for name in ALL if takes_part(name, rows, min(options.queries))]
     command = [bench, "neighbours", bank, "--k", str(options.k), "--threads", str(options.threads)]
     servers = {"aoi/certified": Server(command), "aoi/f32_scan": Server([*command, "--no-copy"])}
     servers.update({name: serve(interpreter, name, bank, core, options) for name in names})
@@ -102,7 +110,6 @@ def searches(interpreter, bench, kind, bank, names, core, options):
     for _ in range(3):
         for name, server in servers.items():
             answers[name].append(server.ask("build"))
-    rows = int(subprocess.run([interpreter, "-c", "import sys, numpy as np; print(len(np.load(sys.argv[1], mmap_mode='r')))", bank], check=True, capture_output=True, text=True).stdout)
     built = ["aoi/certified", *(name for name in names if name.startswith("faiss"))]
     extra = answers["aoi/certified"][0]["extra_mib"]
     found = [{
@@ -114,8 +121,7 @@ def searches(interpreter, bench, kind, bank, names, core, options):
     }]
     show(found[-1])
     for count in options.queries:
-        small = rows * count <= LARGE
-        asked = {name: server for name, server in servers.items() if small or name in FAST or name.startswith("aoi/")}
+        asked = {name: server for name, server in servers.items() if takes_part(name, rows, count)}
         found.append(search(interpreter, kind, bank, rows, count, asked, core, options))
     for server in servers.values():
         server.close()
@@ -143,13 +149,15 @@ def search(interpreter, kind, bank, rows, count, servers, core, options):
             if name not in COMPRESSED:
                 raise
             left_out.append(name)
-    takes_part = {name: server for name, server in servers.items() if name not in left_out}
-    seconds = {name: [] for name in takes_part}
+    compared = {name: server for name, server in servers.items() if name not in left_out}
+    seconds = {name: [] for name in compared}
     for _ in range(options.rounds):
-        for name, server in takes_part.items():
+        for name, server in compared.items():
             seconds[name].append(round(server.ask(f"search {queries} {bank.with_name('found.npy')}")["seconds"], 5))
     said = ", ".join(f"{name} {setting}" for name, setting in settings.items() if setting)
     without = f" Left out, as no setting found every neighbour: {', '.join(left_out)}." if left_out else ""
+    slow = [name for name in ALL if not takes_part(name, rows, count)]
+    without += f" Not measured at this size: {', '.join(slow)}." if slow else ""
     comparison = {
         "work": f"exact_knn_{kind}_{count}_queries",
         "size": rows,

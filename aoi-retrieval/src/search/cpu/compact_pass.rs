@@ -124,6 +124,8 @@ impl<'a> CompactPass<'a> {
         IntTile {
             head: panels.map(|i| &self.codes.head[i * h..(i + 1) * h]),
             tail: panels.map(|i| &self.codes.tail[i * t..i * t + words]),
+            // The first group brings the next pair in for all of them: panels that are left early lie further apart than the processor looks ahead.
+            ahead: if group == 0 { 2 * t } else { 0 },
             head_words: &self.head_words[group * h * GROUP..(group + 1) * h * GROUP],
             tail_words: &self.tail_words[group * t * GROUP..(group * t + words) * GROUP],
             tail_blocks: &self.tail_blocks[group * blocks..(group + 1) * blocks],

@@ -316,6 +316,10 @@ fn int_maxima_of<const REST: bool>(
     }
     let tails = t.tail[0].iter().zip(t.tail[1]);
     for ((Aligned(a), Aligned(b)), words) in tails.zip(t.tail_words.as_chunks::<GROUP>().0).skip(done) {
+        for line in [a, b] {
+            // Past the end nothing is fetched, and nothing read.
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(64 * t.ahead).cast());
+        }
         let (a, b) = (load(a), load(b));
         for i in 0..GROUP {
             let q = _mm512_set1_epi32(words[i]);

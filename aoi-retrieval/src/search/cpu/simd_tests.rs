@@ -66,6 +66,7 @@ fn compare((head_words, rest, tail_words): (usize, bool, usize), seed: u64) {
     let tiles = [0, 1].map(|g: usize| IntTile {
         head: [&head[0], &head[1]],
         tail: [&tail[0], &tail[1]],
+        ahead: 2 * tail[0].len(),
         head_words: &both[g].head,
         tail_words: &both[g].tail,
         tail_blocks: &both[g].blocks,

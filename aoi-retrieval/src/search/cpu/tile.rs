@@ -47,6 +47,8 @@ impl Scores {
 pub(crate) struct IntTile<'a> {
     pub(crate) head: [&'a [HeadLine]; 2],
     pub(crate) tail: [&'a [TailLine]; 2],
+    /// How many lines after each of the tail the one lies that the next tile reads in its place; what lies there is fetched. 0 where that is there already.
+    pub(crate) ahead: usize,
     pub(crate) head_words: &'a [i32],
     pub(crate) tail_words: &'a [i32],
     pub(crate) tail_blocks: &'a [QueryLine],
