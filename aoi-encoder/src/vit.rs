@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayRef4};
 
-use crate::kernel::{Arithmetic, Buffer, Instructions, Precision, stride};
+use crate::kernel::{Arithmetic, Instructions, Precision, stride};
 use crate::layers::block::{Block, Scratch};
 use crate::layers::chunk::Chunk;
 use crate::layers::norm::Norm;
@@ -162,13 +162,12 @@ impl Encoder {
         if let Some(&found) = blocks.iter().find(|&&block| block >= self.config.depth) {
             return Err(Error::Block { found, last: self.config.depth - 1 });
         }
-        workspace.images.resize(images.len());
-        for (entry, (target, &pixel)) in workspace.images.iter_mut().zip(images).enumerate() {
-            if !pixel.is_finite() {
-                return Err(Error::NotFinite { what: "images".to_owned(), found: f64::from(pixel), entry });
-            }
-            *target = pixel;
+        let in_one_piece = images.as_slice();
+        if in_one_piece.is_none() {
+            workspace.images.resize(images.len());
+            workspace.images.iter_mut().zip(images).for_each(|(target, &pixel)| *target = pixel);
         }
+        check_finite(in_one_piece.unwrap_or(&workspace.images))?;
         let (b, d, t) = (images.shape()[0], self.config.width, self.config.prefix() + grid.len());
         let fits = |(owner, table): &(Arc<_>, PositionTable)| {
             Arc::ptr_eq(owner, &self.positions) && table.grid == grid
@@ -187,6 +186,7 @@ impl Encoder {
 
         let Workspace { pool, images, positions, x, qkv, scratch, .. } = workspace;
         let Some((_, positions)) = positions else { unreachable!("the table was made above") };
+        let images = in_one_piece.unwrap_or(images);
         let run = Run { encoder: self, images, positions, grid, tokens: t, chunk };
         let [current, next] = qkv;
         let (mut current, mut next): (&mut [f32], &mut [f32]) = (current, next);
@@ -251,10 +251,22 @@ impl Features {
     }
 }
 
+/// Looks at stretches whole, since a loop that may end at every pixel takes one at a time.
+fn check_finite(images: &[f32]) -> Result<()> {
+    const STRETCH: usize = 4096;
+    let finite = |pixels: &[f32]| pixels.iter().fold(true, |all, pixel| all & pixel.is_finite());
+    let Some(stretch) = images.chunks(STRETCH).position(|pixels| !finite(pixels)) else { return Ok(()) };
+    let not_finite = |(_, pixel): &(usize, &f32)| !pixel.is_finite();
+    let found = images.iter().enumerate().skip(stretch * STRETCH).find(not_finite);
+    found.map_or(Ok(()), |(entry, &found)| {
+        Err(Error::NotFinite { what: "images".to_owned(), found: f64::from(found), entry })
+    })
+}
+
 /// What all threads of one forward pass read.
 struct Run<'a> {
     encoder: &'a Encoder,
-    images: &'a Buffer,
+    images: &'a [f32],
     positions: &'a PositionTable,
     grid: Grid,
     tokens: usize,

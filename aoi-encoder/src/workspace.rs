@@ -14,6 +14,7 @@ pub struct Workspace {
     pub(crate) threads: usize,
     /// Absent with one thread: work then stays on the caller's.
     pub(crate) pool: Option<rayon::ThreadPool>,
+    /// Images that do not lie in one piece.
     pub(crate) images: Buffer,
     /// Positions of the last grid, and the encoder they belong to.
     pub(crate) positions: Option<(Arc<Vec<f64>>, PositionTable)>,

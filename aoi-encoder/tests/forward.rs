@@ -245,6 +245,9 @@ fn images_that_do_not_fit_are_refused() {
         let mut images = fitting.clone();
         images[[0, 1, 3, 2]] = bad;
         assert!(matches!(refused(images, &[]), Error::NotFinite { entry: 90, .. }));
+        let mut images = Array4::zeros((1, 2, 64, 64));
+        images[[0, 1, 63, 2]] = bad;
+        assert!(matches!(refused(images, &[]), Error::NotFinite { entry: 8130, .. }));
     }
     assert!(Workspace::new(0).is_err());
 }
