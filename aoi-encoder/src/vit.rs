@@ -14,6 +14,7 @@ use crate::layers::block::{Block, Scratch};
 use crate::layers::chunk::Chunk;
 use crate::layers::norm::Norm;
 use crate::layers::patch::PatchProjection;
+use crate::layers::projected::{Projected, ProjectedRows, ProjectedRowsMut};
 use crate::workspace::Workspace;
 use crate::{Config, Error, Grid, Params, PositionTable, Result, images_grid};
 
@@ -177,7 +178,7 @@ impl Encoder {
             workspace.positions = Some((self.positions.clone(), table));
         }
         workspace.x.resize(b * t * stride(d));
-        workspace.qkv.iter_mut().for_each(|qkv| qkv.resize(b * t * stride(3 * d)));
+        workspace.qkv.iter_mut().for_each(|qkv| qkv.resize(self.arithmetic, &self.config, b * t));
         let chunk = Chunk::new(self.arithmetic, &self.config);
         for scratch in &mut workspace.scratch {
             scratch.resize(self.arithmetic, &self.config, &chunk, t);
@@ -189,15 +190,15 @@ impl Encoder {
         let images = in_one_piece.unwrap_or(images);
         let run = Run { encoder: self, images, positions, grid, tokens: t, chunk };
         let [current, next] = qkv;
-        let (mut current, mut next): (&mut [f32], &mut [f32]) = (current, next);
-        let mut step = |done: Option<usize>, current: &[f32], next: &mut [f32], x: &mut [f32]| {
-            let all = 0..b * t;
+        let (mut current, mut next) = (current, next);
+        let mut step = |done: Option<usize>, current: &Projected, next: &mut Projected, x: &mut [f32]| {
+            let (all, current, next) = (0..b * t, current.rows(), next.rows_mut());
             match pool {
                 Some(pool) => pool.install(|| run.share(done, all, current, (x, next), scratch)),
                 None => run.share(done, all, current, (x, next), scratch),
             }
         };
-        step(None, &[], next, x);
+        step(None, current, next, x);
         for index in 0..self.config.depth {
             std::mem::swap(&mut current, &mut next);
             step(Some(index), current, next, x);
@@ -279,8 +280,8 @@ impl Run<'_> {
         &self,
         done: Option<usize>,
         rows: Range<usize>,
-        current: &[f32],
-        (x, next): (&mut [f32], &mut [f32]),
+        current: ProjectedRows<'_>,
+        (x, next): (&mut [f32], ProjectedRowsMut<'_>),
         scratch: &mut [Scratch],
     ) {
         let threads = scratch.len();
@@ -291,7 +292,7 @@ impl Run<'_> {
             // Between two images, or whole blocks on the left, where there are enough that the threads stay about equally busy.
             let middle = if image || middle <= 2 * block { middle } else { middle / block * block };
             let (x_left, x_right) = x.split_at_mut(middle * (x.len() / rows.len()));
-            let (next_left, next_right) = next.split_at_mut(middle * (next.len() / rows.len()));
+            let (next_left, next_right) = next.split_at(middle);
             let split = rows.start + middle;
             rayon::join(
                 || self.share(done, rows.start..split, current, (x_left, next_left), left),
@@ -307,12 +308,12 @@ impl Run<'_> {
         &self,
         done: Option<usize>,
         rows: Range<usize>,
-        current: &[f32],
-        (x, next): (&mut [f32], &mut [f32]),
+        current: ProjectedRows<'_>,
+        (x, mut next): (&mut [f32], ProjectedRowsMut<'_>),
         scratch: &mut Scratch,
     ) {
         let Encoder { config, arithmetic, blocks, .. } = self.encoder;
-        let (stride_d, stride_qkv) = (stride(config.width), stride(3 * config.width));
+        let stride_d = stride(config.width);
         let mut row = rows.start;
         while row < rows.end {
             let n = self.chunk.take(self.tokens, row % self.tokens, rows.end - row);
@@ -326,8 +327,7 @@ impl Run<'_> {
                 }
             }
             if let Some(block) = blocks.get(done.map_or(0, |index| index + 1)) {
-                let qkv = &mut next[offset * stride_qkv..(offset + n) * stride_qkv];
-                block.begin(*arithmetic, n, x, scratch, qkv);
+                block.begin(*arithmetic, n, x, scratch, &mut next.part(offset, n));
             }
             row += n;
         }

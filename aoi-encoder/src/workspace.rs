@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::kernel::Buffer;
 use crate::layers::block::Scratch;
+use crate::layers::projected::Projected;
 use crate::{Error, PositionTable, Result};
 
 /// Memory and threads for one forward pass at a time; made once and used again.
@@ -20,8 +21,8 @@ pub struct Workspace {
     pub(crate) positions: Option<(Arc<Vec<f64>>, PositionTable)>,
     /// Tokens, \[b * t, d\].
     pub(crate) x: Buffer,
-    /// Queries, keys and values of the block at work and of the next one, \[b * t, 3 d\] each.
-    pub(crate) qkv: [Buffer; 2],
+    /// Queries, keys and values of the block at work and of the next one, b * t rows each.
+    pub(crate) qkv: [Projected; 2],
     /// One a thread.
     pub(crate) scratch: Vec<Scratch>,
 }

@@ -56,9 +56,9 @@ pub(crate) fn stride(n: usize) -> usize {
 /// Asks for the cache lines of numbers that will be read soon: rows of a matrix lie further apart than the processor looks ahead.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "a hint to the processor, compiled into its caller")]
-pub(crate) fn fetch(soon: &[f32]) {
+pub(crate) fn fetch<T>(soon: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    for line in soon.chunks(LINE) {
+    for line in soon.chunks(64 / size_of::<T>()) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         #[expect(unsafe_code, reason = "a hint through a pointer")]
         // SAFETY: a prefetch reads nothing that the program could see, and every x86-64 has it.

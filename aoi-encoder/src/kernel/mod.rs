@@ -20,7 +20,9 @@ pub(crate) use rows::{add_block, layer_norm, softmax_columns, softmax_rows, swig
 pub(crate) use rows::{erf, exp, with};
 #[cfg(feature = "training")]
 pub(crate) use tiles::Start;
-pub(crate) use tiles::{BLOCK, SIDE, SLICES, Session, Sums, TileColumns, TileRows, each_block};
+pub(crate) use tiles::{
+    BLOCK, Halves, SIDE, SLICES, Session, Sums, TileColumns, TileRows, cut_block, each_block,
+};
 #[cfg(feature = "training")]
 pub(crate) use tiles::{Lines, ProductScratch};
 

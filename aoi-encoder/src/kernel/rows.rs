@@ -316,7 +316,32 @@ pub(crate) fn exp<const FUSED: bool, const TERMS: usize>(x: f32) -> f32 {
     series * power
 }
 
-/// Softmax numerators along rows of scores, cut into slices for a tile product: `exp(s - max)`; `sums` gets each row's sum of what was cut.
+/// `2^x` for x up to 127; x below -126 give 2^-126.
+///
+/// As [`exp`], with n the integer nearest to x and r = x - n, exact; the terms are those of `exp(r ln 2)`.
+#[inline(always)]
+fn power_of_two<const FUSED: bool, const TERMS: usize>(x: f32) -> f32 {
+    const SHIFT: f32 = 12_582_912.0;
+    // ln(2)^k / k!.
+    const TAYLOR: [f32; 8] = [
+        1.0,
+        std::f32::consts::LN_2,
+        0.240_226_5,
+        5.550_411e-2,
+        9.618_129e-3,
+        1.333_355_8e-3,
+        1.540_353e-4,
+        1.525_273_4e-5,
+    ];
+    let x = if x < -126.0 { -126.0 } else { x };
+    let shifted = x + SHIFT;
+    let r = x - (shifted - SHIFT);
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+    let series = TAYLOR[..TERMS].iter().rev().fold(0.0, |sum, &c| mul_add::<FUSED>(sum, r, c));
+    series * power
+}
+
+/// Softmax numerators along rows of scores, cut into slices for a tile product: `2^(s - max)`; `sums` gets each row's sum of what was cut.
 ///
 /// # Shapes
 /// `scores` \[n, stride\], of which `tokens` a row count -> `out` rows of `tokens`, the rest of the last tile zero.
@@ -397,7 +422,7 @@ fn exponentials<const FUSED: bool, const TERMS: usize>(
 ) -> [f32; tiles::DEPTH] {
     let mut values = [0.0; tiles::DEPTH];
     for ((&s, lane), value) in scores.iter().zip(lanes).zip(&mut values) {
-        *value = exp::<FUSED, TERMS>(s - largest);
+        *value = power_of_two::<FUSED, TERMS>(s - largest);
         *lane += *value;
     }
     values

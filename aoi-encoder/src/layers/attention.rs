@@ -2,7 +2,8 @@
 
 use super::activations::Activations;
 use super::linear::Linear;
-use super::tile_attention::TileAttention;
+use super::projected::{HeadLayout, ProjectedRows, ProjectedRowsMut};
+use super::tile_attention::{TileAttention, query_scale};
 use crate::kernel::{
     Arithmetic, Buffer, Epilogue, Instructions, Layout, Tile, multiply_panel, softmax_columns, stride,
 };
@@ -20,6 +21,8 @@ const LANES: usize = 32;
 pub(crate) struct Attention {
     qkv: Linear,
     out: Linear,
+    /// Where products are of tiles.
+    layout: Option<HeadLayout>,
     heads: usize,
     width: usize,
 }
@@ -39,11 +42,12 @@ impl AttentionScratch {
         &mut self,
         arithmetic: Arithmetic,
         (queries, tokens): (usize, usize),
-        head_width: usize,
+        config: &Config,
     ) {
         if let Some(slices) = arithmetic.slices() {
-            return self.tiles.resize((queries, tokens), head_width, slices);
+            return self.tiles.resize((queries, tokens), HeadLayout::new(config, slices));
         }
+        let head_width = config.head_width();
         self.queries.resize(head_width * LANES);
         self.scores.resize(tokens * LANES);
         self.values.resize(head_width * LANES);
@@ -60,67 +64,105 @@ impl Attention {
         scale: &[f32],
     ) -> Self {
         let get = |name: &str| params.get(&format!("block.{index}.attention.{name}"));
-        Self {
-            qkv: Linear::new(arithmetic, get("qkv.weight"), get("qkv.bias"), config.width, &[]),
-            out: Linear::new(arithmetic, get("out.weight"), get("out.bias"), config.width, scale),
-            heads: config.heads,
-            width: config.width,
-        }
+        let (weight, bias, out) = (get("qkv.weight"), get("qkv.bias"), get("out.weight"));
+        let (width, heads) = (config.width, config.heads);
+        let layout = arithmetic.slices().map(|slices| HeadLayout::new(config, slices));
+        let (qkv, out) = match layout {
+            None => (
+                Linear::new(arithmetic, weight, bias, width, &[]),
+                Linear::new(arithmetic, out, get("out.bias"), width, scale),
+            ),
+            Some(layout) => {
+                let (weight, bias) = (layout.pad(weight, 3, width), layout.pad(bias, 3, 1));
+                let mut scales = vec![1.0; layout.slice()];
+                scales[..layout.all_heads()].fill(query_scale(layout.width));
+                let out: Vec<f32> = out.chunks_exact(width).flat_map(|row| layout.pad(row, 1, 1)).collect();
+                (
+                    Linear::new(arithmetic, &weight, &bias, width, &scales),
+                    Linear::new(arithmetic, &out, get("out.bias"), layout.all_heads(), scale),
+                )
+            }
+        };
+        Self { qkv, out, layout, heads, width }
     }
 
     /// Queries, keys and values of n tokens.
     ///
     /// # Shapes
-    /// `x` \[n, d\] -> `qkv` \[n, 3 d\] at the stride of 3 d.
-    pub(crate) fn project(&self, arithmetic: Arithmetic, n: usize, x: &Activations, qkv: &mut [f32]) {
-        self.qkv.apply(arithmetic, (n, x), (qkv, stride(3 * self.width)), Epilogue::Store);
+    /// `x` \[n, d\] -> n rows of `qkv`.
+    pub(crate) fn project(
+        &self,
+        arithmetic: Arithmetic,
+        n: usize,
+        x: &Activations,
+        qkv: &mut ProjectedRowsMut<'_>,
+    ) {
+        match self.layout {
+            None => self.qkv.apply(arithmetic, (n, x), (qkv.floats, stride(3 * self.width)), Epilogue::Store),
+            Some(layout) => {
+                self.qkv.cut(arithmetic.instructions, (n, x), (qkv.halves, layout.row(), layout.slice()));
+            }
+        }
     }
 
     /// `residual += attention` for n tokens, the first of which is row `row` of the batch, each to all of its image.
     ///
     /// # Shapes
-    /// `qkv` \[b * t, 3 d\], all tokens of the batch; `residual` \[n, d\]; `mixed` is scratch of n rows.
+    /// `qkv` of all tokens of the batch; `residual` \[n, d\]; `mixed` is scratch of n rows.
     pub(crate) fn forward(
         &self,
         arithmetic: Arithmetic,
-        (qkv, tokens, row): (&[f32], usize, usize),
+        (qkv, tokens, row): (ProjectedRows<'_>, usize, usize),
         n: usize,
         (scratch, mixed): (&mut AttentionScratch, &mut Activations),
         residual: &mut [f32],
     ) {
-        let (stride_d, stride_qkv) = (stride(self.width), stride(3 * self.width));
+        let stride_d = stride(self.width);
+        mixed.resize(arithmetic, n, (self.layout.map_or(self.width, HeadLayout::all_heads), stride_d));
         let mut done = 0;
         while done < n {
             let (image, first) = ((row + done) / tokens, (row + done) % tokens);
             let here = (n - done).min(tokens - first);
-            let qkv = &qkv[image * tokens * stride_qkv..(image + 1) * tokens * stride_qkv];
-            let mixed = &mut mixed.floats_mut()[done * stride_d..];
-            self.mix_image(arithmetic, (qkv, tokens), (first, here), scratch, mixed);
+            let qkv = qkv.part(image * tokens, tokens);
+            match self.layout {
+                None => {
+                    let mixed = &mut mixed.floats_mut()[done * stride_d..];
+                    self.mix_image(
+                        arithmetic.instructions,
+                        (qkv.floats, tokens),
+                        (first, here),
+                        scratch,
+                        mixed,
+                    );
+                }
+                Some(layout) => {
+                    let image = (qkv.halves, layout, tokens);
+                    scratch.tiles.mix(
+                        arithmetic.instructions,
+                        image,
+                        (first, here),
+                        (mixed.rows_mut(), done),
+                    );
+                }
+            }
             done += here;
         }
-        mixed.cut(arithmetic, n);
         self.out.apply(arithmetic, (n, mixed), (residual, stride_d), Epilogue::Add);
     }
 
     /// All heads for the queries `first..first + n` of one image.
     fn mix_image(
         &self,
-        arithmetic: Arithmetic,
+        instructions: Instructions,
         (qkv, tokens): (&[f32], usize),
         (first, n): (usize, usize),
         scratch: &mut AttentionScratch,
         mixed: &mut [f32],
     ) {
-        let (stride_d, instructions) = (stride(self.width), arithmetic.instructions);
         for head in 0..self.heads {
-            if arithmetic.slices().is_some() {
-                let of = (self.width, self.heads, head);
-                scratch.tiles.mix(instructions, (qkv, tokens), of, (first, n), mixed);
-                continue;
-            }
             for start in (0..n).step_by(LANES) {
                 let queries = (first + start, LANES.min(n - start));
-                let target = &mut mixed[start * stride_d..];
+                let target = &mut mixed[start * stride(self.width)..];
                 self.mix(instructions, (qkv, tokens), head, queries, scratch, target);
             }
         }

@@ -5,6 +5,7 @@ use super::attention::{Attention, AttentionScratch};
 use super::chunk::Chunk;
 use super::feedforward::Feedforward;
 use super::norm::Norm;
+use super::projected::{HeadLayout, ProjectedRows, ProjectedRowsMut};
 use crate::kernel::{Arithmetic, stride};
 use crate::{Config, Params};
 
@@ -31,9 +32,11 @@ impl Scratch {
     pub(crate) fn resize(&mut self, arithmetic: Arithmetic, config: &Config, chunk: &Chunk, tokens: usize) {
         let pixels = config.channels * config.patch * config.patch;
         self.pixels.resize(arithmetic, chunk.hidden, (pixels, stride(pixels)));
-        self.normed.resize(arithmetic, chunk.rows, (config.width, stride(config.width)));
+        // Room for what goes into either product of attention.
+        let widest = arithmetic.slices().map_or(0, |slices| HeadLayout::new(config, slices).all_heads());
+        self.normed.resize(arithmetic, chunk.rows, (config.width.max(widest), stride(config.width)));
         self.hidden.resize(arithmetic, chunk.hidden, (config.hidden, stride(config.hidden_rows())));
-        self.attention.resize(arithmetic, (chunk.rows.min(tokens), tokens), config.head_width());
+        self.attention.resize(arithmetic, (chunk.rows.min(tokens), tokens), config);
     }
 }
 
@@ -51,14 +54,14 @@ impl Block {
     /// Queries, keys and values of n tokens: what [`Block::finish`] needs of every token of the image first.
     ///
     /// # Shapes
-    /// `x` \[n, d\] -> `qkv` \[n, 3 d\].
+    /// `x` \[n, d\] -> n rows of `qkv`.
     pub(crate) fn begin(
         &self,
         arithmetic: Arithmetic,
         n: usize,
         x: &[f32],
         scratch: &mut Scratch,
-        qkv: &mut [f32],
+        qkv: &mut ProjectedRowsMut<'_>,
     ) {
         let stride_d = x.len() / n;
         self.norm1.prepare(arithmetic, (x, stride_d), &mut scratch.normed);
@@ -68,11 +71,11 @@ impl Block {
     /// The block's output for n tokens, the first of which is row `row` of the batch, in place.
     ///
     /// # Shapes
-    /// `qkv` \[b * t, 3 d\] of the whole batch, `x` \[n, d\].
+    /// `qkv` of the whole batch, `x` \[n, d\].
     pub(crate) fn finish(
         &self,
         arithmetic: Arithmetic,
-        (qkv, tokens, row): (&[f32], usize, usize),
+        (qkv, tokens, row): (ProjectedRows<'_>, usize, usize),
         (n, chunk): (usize, &Chunk),
         scratch: &mut Scratch,
         x: &mut [f32],

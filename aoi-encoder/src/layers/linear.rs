@@ -1,7 +1,9 @@
 //! A linear layer, packed for the arithmetic at hand.
 
 use super::activations::Activations;
-use crate::kernel::{Arithmetic, BLOCK, Epilogue, Packed, Sums, TileColumns, add_block, each_block};
+use crate::kernel::{
+    Arithmetic, BLOCK, Epilogue, Instructions, Packed, Sums, TileColumns, add_block, cut_block, each_block,
+};
 
 /// `x W^T + b`, with what becomes of it.
 #[derive(Debug)]
@@ -65,6 +67,25 @@ impl Linear {
                 });
             }
         }
+    }
+
+    /// Writes the outputs of `n` rows of `x` as slices `slice` apart; rows of `out` lie `row` apart.
+    ///
+    /// # Panics
+    /// Where products are made of f32.
+    pub(crate) fn cut(
+        &self,
+        instructions: Instructions,
+        (n, x): (usize, &Activations),
+        (out, row, slice): (&mut [u16], usize, usize),
+    ) {
+        let Form::Tiles(tiles, bias) = &self.form else {
+            unreachable!("asked for only where products are of tiles")
+        };
+        each_block(instructions, (n, x.rows()), tiles, |(top, index), sums| {
+            let target = &mut out[top * row + index * BLOCK..];
+            cut_block(instructions, (sums, &bias[index]), tiles.slices(), (target, row, slice));
+        });
     }
 
     /// `out = gelu(x W^T + b)` for `n` rows.

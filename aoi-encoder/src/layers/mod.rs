@@ -11,4 +11,5 @@ pub(crate) mod feedforward;
 pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod patch;
+pub(crate) mod projected;
 pub(crate) mod tile_attention;

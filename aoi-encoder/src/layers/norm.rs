@@ -36,6 +36,7 @@ impl Norm {
         out: &mut Activations,
     ) {
         let (d, parameters) = (self.weight.len(), (&*self.weight, &*self.bias, self.epsilon));
+        out.resize(arithmetic, x.len().div_ceil(stride), (d, crate::kernel::stride(d)));
         for (i, x) in x.chunks(stride).enumerate() {
             out.write(arithmetic, i, |out| layer_norm(arithmetic.instructions, &x[..d], parameters, out));
         }

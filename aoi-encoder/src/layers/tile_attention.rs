@@ -1,8 +1,14 @@
 //! Attention on tiles.
 
+use super::projected::HeadLayout;
 use crate::kernel::{
-    BLOCK, Buffer, Instructions, SIDE, Session, TileColumns, TileRows, softmax_rows, stride,
+    BLOCK, Buffer, Halves, Instructions, SIDE, Session, Sums, TileColumns, TileRows, softmax_rows, stride,
 };
+
+/// What queries are multiplied by, in the weights that make them: 1 / sqrt(width) of a head, and 1 / ln 2, since the softmax takes powers of two.
+pub(super) fn query_scale(width: usize) -> f32 {
+    std::f32::consts::LOG2_E / (width as f32).sqrt()
+}
 
 /// `softmax(q k^T / sqrt(d / h)) v` of one head for up to 32 queries at a time.
 ///
@@ -11,74 +17,66 @@ use crate::kernel::{
 #[derive(Debug, Default)]
 pub(crate) struct TileAttention {
     queries: TileRows,
-    rows_of_keys: TileRows,
     keys: TileColumns,
     values: TileColumns,
     scores: Buffer,
     weights: TileRows,
-    mixed: Buffer,
 }
 
 impl TileAttention {
     /// Makes room for so many queries to so many tokens.
-    pub(crate) fn resize(&mut self, (queries, tokens): (usize, usize), head_width: usize, slices: usize) {
-        self.queries.resize(queries, head_width, slices);
-        self.rows_of_keys.resize(tokens, head_width, slices);
-        self.keys.resize(tokens, head_width, slices);
-        self.values.resize(head_width, tokens, slices);
+    pub(crate) fn resize(&mut self, (queries, tokens): (usize, usize), layout: HeadLayout) {
+        let (width, slices) = (layout.padded(), layout.slices);
+        self.queries.resize(queries, width, slices);
+        self.keys.resize(tokens, width, slices);
+        self.values.resize(width, tokens, slices);
         self.scores.resize(BLOCK * stride(tokens));
         self.weights.resize(BLOCK, tokens, slices);
-        self.mixed.resize(BLOCK * head_width.next_multiple_of(BLOCK));
     }
 
-    /// Head `head` of `heads` for the queries `first..first + n`; row i of `mixed` is that of query `first + i`.
+    /// All heads for the queries `first..first + n` of an image; row i of what comes of them is row `done + i` of `mixed`.
     ///
     /// # Shapes
-    /// `qkv` \[t, 3 d\] at the stride of 3 d, `mixed` \[n, d\] at the stride of d.
+    /// `rows` \[t\] in the given layout, `mixed` as wide as all heads, filled up.
     pub(crate) fn mix(
         &mut self,
         instructions: Instructions,
-        (qkv, tokens): (&[f32], usize),
-        (d, heads, head): (usize, usize, usize),
+        (rows, layout, tokens): (&[u16], HeadLayout, usize),
         (first, n): (usize, usize),
-        mixed: &mut [f32],
+        (mixed, done): (&mut TileRows, usize),
     ) {
-        let (width, row, stride_scores) = (d / heads, stride(3 * d), stride(tokens));
-        let part = |which: usize, token: usize| (&qkv[token * row + which * d + head * width..], row);
-        self.queries.fill(instructions, n, part(0, first), width, 1.0 / (width as f32).sqrt());
-        self.rows_of_keys.fill(instructions, tokens, part(1, 0), width, 1.0);
-        self.keys.transpose(instructions, &self.rows_of_keys);
-        self.values.interleave(instructions, part(2, 0), (tokens, width));
+        let stride_scores = stride(tokens);
         let session = Session::new(instructions);
-        for start in (0..n).step_by(BLOCK) {
-            let here = BLOCK.min(n - start);
-            for left in (0..self.keys.columns()).step_by(BLOCK) {
-                let target = &mut self.scores[left..];
-                session.multiply(
-                    (&self.queries, start / SIDE, here),
-                    (&self.keys, left / SIDE, usize::MAX),
-                    target,
-                    stride_scores,
-                );
-            }
-            let mut sums = [0.0; BLOCK];
-            let scores = (&self.scores[..here * stride_scores], stride_scores, tokens);
-            softmax_rows(instructions, scores, &mut self.weights, &mut sums[..here]);
-            let padded = self.values.columns();
-            for left in (0..padded).step_by(BLOCK) {
-                let target = &mut self.mixed[left..];
-                session.multiply(
-                    (&self.weights, 0, here),
-                    (&self.values, left / SIDE, usize::MAX),
-                    target,
-                    padded,
-                );
-            }
-            let rows = mixed[start * stride(d)..].chunks_mut(stride(d));
-            for ((target, mixed), sum) in rows.zip(self.mixed.chunks_exact(padded)).zip(sums).take(here) {
-                let inverse = 1.0 / sum;
-                for (target, mixed) in target[head * width..(head + 1) * width].iter_mut().zip(mixed) {
-                    *target = mixed * inverse;
+        let mut sums = Sums([0.0; BLOCK * BLOCK]);
+        for head in 0..layout.heads {
+            let part = |which: usize, token: usize| Halves {
+                data: &rows[token * layout.row() + layout.start(which, head)..],
+                row: layout.row(),
+                slice: layout.slice(),
+            };
+            self.queries.copy(n, part(0, first));
+            self.keys.transpose(instructions, tokens, part(1, 0));
+            self.values.pair_up(instructions, tokens, part(2, 0));
+            for start in (0..n).step_by(BLOCK) {
+                let here = BLOCK.min(n - start);
+                for left in (0..self.keys.columns()).step_by(BLOCK) {
+                    let target = &mut self.scores[left..];
+                    session.multiply(
+                        (&self.queries, start / SIDE, here),
+                        (&self.keys, left / SIDE, usize::MAX),
+                        target,
+                        stride_scores,
+                    );
+                }
+                let mut totals = [0.0; BLOCK];
+                let scores = (&self.scores[..here * stride_scores], stride_scores, tokens);
+                softmax_rows(instructions, scores, &mut self.weights, &mut totals[..here]);
+                let inverses = totals.map(|total| 1.0 / total);
+                for left in (0..layout.padded()).step_by(BLOCK) {
+                    let values = (&self.values, left / SIDE, usize::MAX);
+                    session.multiply((&self.weights, 0, here), values, &mut sums.0, BLOCK);
+                    let place = (done + start, (head * layout.padded() + left) / BLOCK);
+                    mixed.fill_scaled(instructions, place, &sums.0[..here * BLOCK], &inverses);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The right-hand side of a tile product: panels of sixteen columns, summed entries in pairs.
 
-use super::{BLOCK, DEPTH, SIDE, TILE, TileRows, interleave, round, transpose, widen};
-use crate::kernel::{Buffer, Instructions};
+use super::{BLOCK, DEPTH, SIDE, TILE, round, widen};
+use crate::kernel::Buffer;
 
 /// Columns in tiles \[columns / 16, steps, slices, 16 pairs, 16 columns, 2\]; an even number of panels, filled up with zeros.
 #[derive(Debug, Default)]
@@ -42,26 +42,6 @@ impl TileColumns {
     fn entry(&mut self, o: usize, i: usize, slice: usize) -> &mut u16 {
         let tile = (o / SIDE * self.steps + i / DEPTH) * self.slices + slice;
         &mut self.tiles[tile * TILE + i % DEPTH / 2 * 2 * SIDE + o % SIDE * 2 + i % 2]
-    }
-
-    /// Makes every row of `rows` a column. (Keys: queries times these are the scores.)
-    pub(crate) fn transpose(&mut self, instructions: Instructions, rows: &TileRows) {
-        assert!((self.steps, self.slices) == (rows.steps(), rows.slices()), "rows of another length");
-        let tiles = self.tiles.as_chunks_mut::<TILE>().0;
-        for (tile, rows) in tiles.iter_mut().zip(rows.tiles().as_chunks::<TILE>().0) {
-            transpose::pairs(instructions, rows, tile);
-        }
-    }
-
-    /// The columns of `x` \[n, width\] at a stride, cut into slices, with n summed entries; what fills the last tiles up is zero. (Values.)
-    pub(crate) fn interleave(
-        &mut self,
-        instructions: Instructions,
-        (x, stride): (&[f32], usize),
-        (n, width): (usize, usize),
-    ) {
-        assert!(self.steps == n.div_ceil(DEPTH) && self.columns >= width, "columns of another size");
-        interleave::interleave(instructions, (x, stride), (n, width), self.slices, &mut self.tiles);
     }
 
     /// Columns, those that fill the last panels up included.

@@ -10,6 +10,7 @@ mod amx;
 mod blocks;
 mod columns;
 mod dot;
+mod halves;
 mod interleave;
 #[cfg(feature = "training")]
 mod product;
@@ -22,6 +23,7 @@ mod tests;
 pub(crate) use amx::is_available as amx_is_available;
 pub(crate) use blocks::{Sums, each_block};
 pub(crate) use columns::TileColumns;
+pub(crate) use halves::{Halves, cut_block};
 #[cfg(feature = "training")]
 pub(crate) use product::{Lines, ProductScratch, Start};
 pub(crate) use rows::TileRows;

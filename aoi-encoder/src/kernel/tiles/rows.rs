@@ -34,7 +34,7 @@ impl TileRows {
     }
 
     /// Where the first slice of a row lies at a step.
-    fn start(&self, row: usize, step: usize) -> usize {
+    pub(super) fn start(&self, row: usize, step: usize) -> usize {
         (row / SIDE * self.steps + step) * self.slices * TILE + row % SIDE * DEPTH
     }
 
@@ -138,7 +138,7 @@ fn round_row(x: &[f32], scale: f32, line: &mut [u16], slices: usize) {
 /// Needs `unsafe`: a bf16 conversion is one instruction that the compiler does not find; in plain code it takes several
 /// times as long. Judged against the plain path in the tests.
 #[cfg(target_arch = "x86_64")]
-mod vectors {
+pub(super) mod vectors {
     use std::arch::x86_64::{
         __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepu16_epi32,
         _mm512_cvtne2ps_pbh, _mm512_extracti64x4_epi64, _mm512_loadu_ps, _mm512_maskz_loadu_ps,
@@ -180,7 +180,11 @@ mod vectors {
         unsafe {
             for (step, x) in whole.iter().enumerate() {
                 let halves = [_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(SIDE))];
-                cut::<N>(halves.map(|x| _mm512_mul_ps(x, scale)), line.as_mut_ptr().add(step * N * TILE));
+                cut::<N>(
+                    halves.map(|x| _mm512_mul_ps(x, scale)),
+                    line.as_mut_ptr().add(step * N * TILE),
+                    TILE,
+                );
             }
             if !rest.is_empty() {
                 let halves = [0, SIDE].map(|start| {
@@ -188,7 +192,7 @@ mod vectors {
                     let mask = u16::try_from((1_u32 << here) - 1).unwrap_or(u16::MAX);
                     _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, rest.as_ptr().wrapping_add(start)), scale)
                 });
-                cut::<N>(halves, line.as_mut_ptr().add(whole.len() * N * TILE));
+                cut::<N>(halves, line.as_mut_ptr().add(whole.len() * N * TILE), TILE);
             }
         }
     }
@@ -202,7 +206,7 @@ mod vectors {
             // SAFETY: 32 numbers; the caller's promise covers the stores.
             unsafe {
                 let halves = [_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(SIDE))];
-                cut::<N>(halves, tiles.as_mut_ptr().add(line * DEPTH));
+                cut::<N>(halves, tiles.as_mut_ptr().add(line * DEPTH), TILE);
             }
         }
     }
@@ -210,16 +214,20 @@ mod vectors {
     /// Twice sixteen numbers to the same line of every slice.
     ///
     /// # Safety
-    /// AVX-512F and AVX-512 BF16 must be there; 32 numbers fit at `target` in every slice, a tile apart.
+    /// AVX-512F and AVX-512 BF16 must be there; 32 numbers fit at `target` in every slice, so far apart.
     #[target_feature(enable = "avx512f,avx512bf16")]
     #[inline]
     #[expect(unsafe_code, reason = "SIMD through raw pointers")]
-    unsafe fn cut<const N: usize>([mut low, mut high]: [__m512; 2], target: *mut u16) {
+    pub(in crate::kernel::tiles) unsafe fn cut<const N: usize>(
+        [mut low, mut high]: [__m512; 2],
+        target: *mut u16,
+        distance: usize,
+    ) {
         for slice in 0..N {
             // SAFETY: the caller's promise; both types are 32 numbers of 16 bits.
             let bits = unsafe {
                 let bits = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
-                _mm512_storeu_si512(target.add(slice * TILE).cast(), bits);
+                _mm512_storeu_si512(target.add(slice * distance).cast(), bits);
                 bits
             };
             if slice + 1 < N {

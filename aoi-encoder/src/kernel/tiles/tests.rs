@@ -178,24 +178,84 @@ fn a_block_is_cut_like_its_rows() {
     }
 }
 
+/// Rows of `x` \[n, width\] as halves, cut by the block; slices and rows lie further apart than they must.
+fn halves(
+    instructions: Instructions,
+    x: &[f32],
+    (n, width): (usize, usize),
+    slices: usize,
+) -> (Vec<u16>, usize, usize) {
+    let (slice, row) = (width + 32, slices * (width + 32) + 64);
+    let mut out = vec![7; n * row];
+    let bias: [f32; BLOCK] = std::array::from_fn(|i| i as f32 / 8.0);
+    for (top, left) in
+        (0..n).step_by(BLOCK).flat_map(|top| (0..width).step_by(BLOCK).map(move |left| (top, left)))
+    {
+        let here = BLOCK.min(n - top);
+        let sums: Vec<f32> = (0..here * BLOCK)
+            .map(|i| x[(top + i / BLOCK) * width + left + i % BLOCK] - bias[i % BLOCK])
+            .collect();
+        cut_block(instructions, (&sums, &bias), slices, (&mut out[top * row + left..], row, slice));
+    }
+    (out, row, slice)
+}
+
 #[test]
-fn keys_become_columns_and_values_become_pairs() {
-    let (n, width) = (45, 40);
-    let x = Seeded::new(6).normals_f32(n * width);
+fn halves_become_rows_columns_and_pairs() {
+    let (n, width) = (45, 64);
+    // What a bias can be taken from and added to again without rounding.
+    let x: Vec<f32> =
+        Seeded::new(6).normals_f32(n * width).iter().map(|v| (v * 1024.0).round() / 1024.0).collect();
     for (instructions, slices) in available().flat_map(|i| [(i, 1), (i, SLICES)]) {
-        let mut rows = TileRows::default();
-        rows.resize(n, width, slices);
-        rows.fill(instructions, n, (&x, width), width, 1.0);
+        let (data, row, slice) = halves(instructions, &x, (n, width), slices);
+        let between =
+            data.chunks(row).flat_map(|row| row.chunks(slice).take(slices).map(|slice| &slice[width..]));
+        assert!(between.flatten().all(|v| *v == 7), "only the columns of a block are written");
+        let from = Halves { data: &data, row, slice };
+        let (mut expected, mut rows) = (TileRows::default(), TileRows::default());
+        for rows in [&mut expected, &mut rows] {
+            rows.resize(n, width, slices);
+        }
+        expected.fill(instructions, n, (&x, width), width, 1.0);
+        rows.copy(n, from);
+        assert!(rows.tiles() == expected.tiles(), "{instructions:?} rows");
         let (mut keys, mut values) = (TileColumns::default(), TileColumns::default());
         keys.resize(n, width, slices);
-        keys.transpose(instructions, &rows);
+        keys.transpose(instructions, n, from);
         let expected = TileColumns::of_weight(&x, width, &[], slices);
-        assert!(keys.tiles() == expected.tiles(), "{instructions:?}");
+        for column in 0..n {
+            let entries = |c: &TileColumns| -> Vec<u16> {
+                let lines = c.tiles()[column / SIDE * 2 * slices * TILE..][..2 * slices * TILE].chunks(DEPTH);
+                lines.flat_map(|line| line[column % SIDE * 2..][..2].to_vec()).collect()
+            };
+            assert!(entries(&keys) == entries(&expected), "{instructions:?} column {column}");
+        }
+        // Another image before, so that what fills the last tiles up must be written.
         values.resize(width, n, slices);
-        values.interleave(instructions, (&x, width), (n, width));
+        values.tiles.fill(7);
+        values.pair_up(instructions, n, from);
         let turned: Vec<f32> = (0..width * n).map(|at| x[at % n * width + at / n]).collect();
         let expected = TileColumns::of_weight(&turned, n, &[], slices);
-        assert!(values.tiles() == expected.tiles(), "{instructions:?}");
+        assert!(values.tiles() == expected.tiles(), "{instructions:?} pairs");
+    }
+}
+
+#[test]
+fn rows_are_scaled_on_the_way_into_tiles() {
+    let (n, factors) = (21, [0.5, 3.0, -0.25].repeat(7));
+    let x = Seeded::new(7).normals_f32(n * DEPTH);
+    let scaled: Vec<f32> = x.iter().enumerate().map(|(i, x)| x * factors[i / DEPTH]).collect();
+    for (instructions, slices) in available().flat_map(|i| [(i, 1), (i, SLICES)]) {
+        let (mut out, mut expected) = (TileRows::default(), TileRows::default());
+        for rows in [&mut out, &mut expected] {
+            rows.resize(40, 3 * DEPTH, slices);
+        }
+        // From a row in the middle of a tile on, across its end.
+        out.fill_scaled(instructions, (9, 1), &x, &factors);
+        for (row, x) in (9..).zip(scaled.chunks(DEPTH)) {
+            expected.fill_row(instructions, row, &[&[0.0; DEPTH], x, &[0.0; DEPTH]].concat(), 1.0);
+        }
+        assert!(out.tiles() == expected.tiles(), "{instructions:?}");
     }
 }
 
