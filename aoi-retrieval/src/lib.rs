@@ -52,7 +52,7 @@ mod score;
 mod search;
 mod tune;
 
-pub use bank::{Bank, BankImage};
+pub use bank::{Bank, BankImage, ImageSize};
 pub use error::RetrievalError;
 pub use labels::{AverageLabels, CompleteLabels, Labels, PatchShape};
 pub use metric::{Metric, Scorer, cosine_distance};
