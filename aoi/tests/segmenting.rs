@@ -290,6 +290,14 @@ fn the_comparison_prints_every_method_at_every_number() {
     assert_eq!(rows.len(), 11);
     assert!(rows.iter().all(|r| r["mean_iou"].as_array().unwrap().len() == 2));
     assert!(done(&bench, words).contains("whole image"));
+    // Beside a learned encoder stand pixel patches on the same draws: what they reach alone.
+    let learned = format!("{words} --weights {} --cell 4", vit().display());
+    let both = json(&bench, &format!("{learned} --json"));
+    let both = both["rows"].as_array().unwrap();
+    let beside: Vec<_> = both.iter().map(|r| &r["mean_iou_of_pixel_patches"]).collect();
+    assert_eq!(beside, rows.iter().map(|r| &r["mean_iou"]).collect::<Vec<_>>());
+    assert!(both.iter().any(|r| r["mean_iou"] != r["mean_iou_of_pixel_patches"]));
+    assert!(done(&bench, &learned).contains("pixel patches"));
     let said = bench.aoi(&words.replace("--tested 2", "--tested 3"));
     assert!(said.code == 2 && said.err.contains("at most the 4"), "{said:?}");
 }
