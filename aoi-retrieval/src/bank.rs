@@ -94,6 +94,12 @@ impl Bank {
         self.keys.view()
     }
 
+    /// Whether the keys still lie in the mapped file that the bank was opened from, so that the system brings them into memory only as they are
+    /// looked at; adding, removing and choosing rows copies them. Where bytes are stored the other way round they never are.
+    pub fn keys_are_mapped(&self) -> bool {
+        matches!(self.keys, Keys::Mapped { .. })
+    }
+
     /// The labels, one a row.
     pub fn labels(&self) -> &Labels {
         &self.labels

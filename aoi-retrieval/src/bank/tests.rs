@@ -1,5 +1,5 @@
 use super::*;
-use crate::CompleteLabels;
+use crate::{CompactCopy, CompleteLabels, CpuOptions, CpuSearch, Metric};
 use aoi_testing::Seeded;
 use ndarray::{Array4, array};
 use std::fs;
@@ -90,6 +90,26 @@ fn a_saved_bank_opens_equal_and_can_grow() {
         }
     }
     assert!(fs::read_dir(folder.path()).unwrap().count() == 1, "no temporary file is left");
+}
+
+#[cfg(target_endian = "little")]
+#[test]
+fn keys_of_an_opened_bank_stay_mapped_and_a_search_reads_them_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.safetensors");
+    let made = two_images(&complete);
+    assert!(!made.keys_are_mapped());
+    made.save(&path).unwrap();
+    let bank = Bank::open(&path).unwrap();
+    assert!(bank.keys_are_mapped() && bank.clone().keys_are_mapped());
+    for copy in [CompactCopy::Never, CompactCopy::Always] {
+        let options = CpuOptions { copy, ..CpuOptions::default() };
+        let search = CpuSearch::new(bank.keys(), Metric::Cosine, &options).unwrap();
+        assert_eq!(search.bank_address(), bank.keys().as_ptr(), "{copy:?}");
+    }
+    let mut grown = bank.clone();
+    grown.remove_image("a").unwrap();
+    assert!(bank.keys_are_mapped() && !grown.keys_are_mapped());
 }
 
 #[test]
