@@ -9,9 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use ndarray_npy::{ReadNpyExt, ViewNpyError, ViewNpyExt, WriteNpyExt};
 use serde_json::json;
 
-use super::devices::Device;
 use super::outcome::{Failure, Outcome};
-use super::search::{Placed, failed, prepare};
+use super::search::{PlaceArguments, Placed, failed, prepare};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -40,9 +39,8 @@ pub(crate) struct SearchArguments {
     /// Folder for indices.npy (u32 [q, k], best first) and scores.npy (f32 [q, k])
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Where to search; results do not depend on it
-    #[arg(long, value_enum, default_value = "auto")]
-    device: Device,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// Threads [default: one per core]; results do not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -119,7 +117,7 @@ fn search(arguments: &SearchArguments) -> Result<Outcome, Failure> {
         MetricName::L2 => Metric::L2,
     };
     let threads = arguments.threads.unwrap_or(0);
-    let Placed { search, device } = prepare(bank.view(), metric, arguments.device, threads)?;
+    let Placed { search, device, scan } = prepare(bank.view(), metric, &arguments.place, threads)?;
     let found = search.search(queries.view(), &SearchOptions { k: arguments.k, threads }).map_err(failed)?;
 
     std::fs::create_dir_all(&arguments.out)
@@ -142,11 +140,18 @@ fn search(arguments: &SearchArguments) -> Result<Outcome, Failure> {
             "k": found.k(),
             "metric": metric.name(),
             "device": device,
+            "gpu_scan": scan,
             "certified_by": {"compact": compact, "f32": float, "exhaustive": exhaustive},
         });
         println!("{summary}");
     } else {
-        println!("{} queries, {} of {} rows each, on {device}", found.queries(), found.k(), search.rows());
+        let scan = scan.map_or_else(String::new, |scan| format!(", {scan} scan"));
+        println!(
+            "{} queries, {} of {} rows each, on {device}{scan}",
+            found.queries(),
+            found.k(),
+            search.rows()
+        );
         println!(
             "certified by the compact scan {compact}, the f32 scan {float}, scoring every row {exhaustive}"
         );

@@ -18,8 +18,8 @@ pub(super) fn device() -> &'static Gpu {
 
 /// The scans that the device knows.
 fn scans() -> impl Iterator<Item = Scan> {
-    let known = |scan: &Scan| device().kernels().unwrap().stages(scan.form()).is_some();
-    Scan::ALL.into_iter().filter(known)
+    let knows_f16 = device().kernels().unwrap().stages(Form::F16).is_some();
+    Scan::ALL.into_iter().filter(move |scan| knows_f16 || *scan != Scan::F16)
 }
 
 fn normals(n: usize, d: usize, seed: u64) -> Array2<f32> {
@@ -129,6 +129,25 @@ fn a_device_of_the_callers_with_small_limits_serves_a_bank_in_many_shards() {
         &GpuOptions { scan: Scan::F16, ..GpuOptions::default() },
     );
     assert!(matches!(refused, Err(RetrievalError::BadOption { option: "scan", .. })));
+}
+
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn the_automatic_scan_says_what_it_has_become_and_answers_alike() {
+    let (mut bank, queries) = (normals(900, 24, 20), normals(6, 24, 21));
+    let automatic = |bank: &Array2<f32>| {
+        let options = GpuOptions { scan: Scan::Auto, ..GpuOptions::default() };
+        let search = GpuSearch::new(device(), bank.view(), Metric::L2, &options).unwrap();
+        agree(&search, bank, &queries, 9);
+        search.scan()
+    };
+    assert_eq!(automatic(&bank), Scan::F32);
+    for mut row in bank.outer_iter_mut() {
+        let length = row.dot(&row).sqrt();
+        row /= length;
+    }
+    let knows_f16 = device().info().features.contains(&"f16");
+    assert_eq!(automatic(&bank), if knows_f16 { Scan::F16 } else { Scan::F32 });
 }
 
 #[test]
