@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use aoi_retrieval::RetrievalError;
 use aoi_retrieval::gpu::{DeviceChoice, Gpu, GpuOptions, GpuSearch, Scan};
@@ -16,22 +16,33 @@ fn device() -> &'static Gpu {
     DEVICE.get_or_init(|| Gpu::open(DeviceChoice::Any).unwrap_or_else(|e| panic!("{e}")))
 }
 
+/// Said where it does not, once a program.
+fn knows_f16(gpu: &Gpu) -> bool {
+    static SAID: Once = Once::new();
+    let known = gpu.info().features.contains(&"f16");
+    if !known {
+        SAID.call_once(|| aoi_testing::skipped("f16", &format!("{} does not know f16", gpu.info())));
+    }
+    known
+}
+
 fn build<'a>(
+    gpu: &Gpu,
     bank: impl Into<CowArray<'a, f32, Ix2>>,
     metric: Metric,
     scan: Scan,
 ) -> Result<Box<dyn Search + 'a>, RetrievalError> {
     let options = GpuOptions { scan, ..GpuOptions::default() };
-    Ok(Box::new(GpuSearch::new(device(), bank, metric, &options)?))
+    Ok(Box::new(GpuSearch::new(gpu, bank, metric, &options)?))
 }
 
 fn implementations() -> Vec<(&'static str, Build)> {
     let mut all: Vec<(&'static str, Build)> = vec![
-        ("gpu, f32 scan", |bank, metric| build(bank, metric, Scan::F32)),
-        ("gpu, byte scan", |bank, metric| build(bank, metric, Scan::Int8)),
+        ("gpu, f32 scan", |bank, metric| build(device(), bank, metric, Scan::F32)),
+        ("gpu, byte scan", |bank, metric| build(device(), bank, metric, Scan::Int8)),
     ];
-    if device().info().features.contains(&"f16") {
-        all.push(("gpu, f16 scan", |bank, metric| build(bank, metric, Scan::F16)));
+    if knows_f16(device()) {
+        all.push(("gpu, f16 scan", |bank, metric| build(device(), bank, metric, Scan::F16)));
     }
     all
 }

@@ -1,6 +1,6 @@
 //! The search on whatever device there is, a program that plays one included. Ignored by default: a device is needed.
 
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use aoi_testing::{Seeded, lattice_f32};
 use ndarray::{Array2, s};
@@ -16,9 +16,14 @@ pub(super) fn device() -> &'static Gpu {
     DEVICE.get_or_init(|| Gpu::open(DeviceChoice::Any).unwrap_or_else(|e| panic!("{e}")))
 }
 
-/// The scans that the device knows.
+/// The scans that the device knows; one that it does not is said, once a program.
 fn scans() -> impl Iterator<Item = Scan> {
+    static SAID: Once = Once::new();
     let knows_f16 = device().kernels().unwrap().stages(Form::F16).is_some();
+    if !knows_f16 {
+        let why = format!("{} does not know f16", device().info());
+        SAID.call_once(|| aoi_testing::skipped("f16", &why));
+    }
     Scan::ALL.into_iter().filter(move |scan| knows_f16 || *scan != Scan::F16)
 }
 
