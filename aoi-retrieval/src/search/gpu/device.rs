@@ -4,7 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::adapter::{DeviceChoice, DeviceInfo, adapters, choose_device};
+use super::adapter::{DeviceChoice, DeviceInfo, adapters, choose_device, cooperative_sizes};
 use super::check::computes_rightly;
 use super::experimental;
 use super::kernels::Kernels;
@@ -102,9 +102,18 @@ impl Gpu {
 
     /// A device that the caller opened, with whatever limits and features it was opened with.
     ///
-    /// Its lost-device and uncaptured-error handlers stay the caller's.
+    /// Its lost-device and uncaptured-error handlers stay the caller's. Cooperative matrices are not used, since a device does not tell their
+    /// sizes: see [`Self::from_adapter`].
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let info = DeviceInfo::new(&device.adapter_info(), &device.limits(), device.features());
+        Self::from_parts(device, queue, info, Arc::default())
+    }
+
+    /// [`Self::from_wgpu`] for a device that was opened on `adapter`, which tells the sizes of its cooperative matrices: the f16 scan uses
+    /// them as after [`Self::open_experimental`] if the device was opened with that feature.
+    pub fn from_adapter(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let mut info = DeviceInfo::new(&device.adapter_info(), &device.limits(), device.features());
+        info.cooperative = cooperative_sizes(adapter);
         Self::from_parts(device, queue, info, Arc::default())
     }
 

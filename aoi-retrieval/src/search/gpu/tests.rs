@@ -119,6 +119,7 @@ fn a_device_of_the_callers_with_small_limits_serves_a_bank_in_many_shards() {
     let (own, queue) = pollster::block_on(found[best].0.request_device(&descriptor)).unwrap();
     let gpu = Gpu::from_wgpu(own, queue);
     assert_eq!(gpu.info().features, [""; 0], "nothing optional was asked for");
+    assert!(!gpu.uses_cooperative_matrices().unwrap());
     let bank = Array2::from_shape_vec((3000, 60), lattice_f32(180_000, 8)).unwrap();
     let queries = Array2::from_shape_vec((70, 60), lattice_f32(4200, 9)).unwrap();
     for metric in Metric::ALL {
@@ -229,6 +230,28 @@ fn a_lost_device_is_an_error_before_and_during_a_search() {
     }
     let error = GpuSearch::new(&gpu, bank.view(), Metric::L2, &GpuOptions::default()).unwrap_err();
     assert!(matches!(error, RetrievalError::DeviceLost { .. }), "{error}");
+}
+
+/// The best adapter, and a device of its own with a handler of its own, as a caller of the crate might have it.
+fn callers_device() -> (wgpu::Adapter, DeviceInfo, wgpu::Device, wgpu::Queue) {
+    let mut found = adapter::adapters();
+    let infos: Vec<DeviceInfo> = found.iter().map(|f| f.1.clone()).collect();
+    let (adapter, info) = found.swap_remove(choose_device(&infos, DeviceChoice::Any).unwrap());
+    let (own, queue) =
+        pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+    (adapter, info, own, queue)
+}
+
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn a_callers_device_with_its_adapter_knows_the_matrices_that_it_was_opened_for() {
+    let (adapter, info, own, queue) = callers_device();
+    let gpu = Gpu::from_adapter(&adapter, own, queue);
+    assert_eq!(gpu.info().cooperative, info.cooperative);
+    assert!(!gpu.uses_cooperative_matrices().unwrap(), "it was not opened for them");
+    let experimental = Gpu::open_experimental(DeviceChoice::Any).unwrap();
+    let same = Gpu::from_adapter(&adapter, experimental.device().clone(), experimental.queue().clone());
+    assert_eq!(same.uses_cooperative_matrices().unwrap(), experimental.uses_cooperative_matrices().unwrap());
 }
 
 #[test]
