@@ -10,7 +10,7 @@ use ndarray_npy::{ReadNpyExt, ViewNpyError, ViewNpyExt, WriteNpyExt};
 use serde_json::json;
 
 use super::outcome::{Failure, Outcome};
-use super::search::{PlaceArguments, Placed, failed, prepare};
+use super::search::{PlaceArguments, failed, prepare};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -117,7 +117,8 @@ fn search(arguments: &SearchArguments) -> Result<Outcome, Failure> {
         MetricName::L2 => Metric::L2,
     };
     let threads = arguments.threads.unwrap_or(0);
-    let Placed { search, device, scan } = prepare(bank.view(), metric, &arguments.place, threads)?;
+    let placed = prepare(bank.view(), metric, &arguments.place, threads)?;
+    let search = &placed.search;
     let found = search.search(queries.view(), &SearchOptions { k: arguments.k, threads }).map_err(failed)?;
 
     std::fs::create_dir_all(&arguments.out)
@@ -131,6 +132,7 @@ fn search(arguments: &SearchArguments) -> Result<Outcome, Failure> {
         scores.write_npy(out).map_err(std::io::Error::other)
     })?;
 
+    let (device, scan) = placed.answered_by();
     let [compact, float, exhaustive] = found.route_counts();
     if arguments.json {
         let summary = json!({

@@ -1,5 +1,11 @@
 //! The search that `--device` and `--gpu-scan` ask for.
 
+#[cfg(feature = "gpu")]
+mod fallback;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use aoi_retrieval::ndarray::ArrayView2;
 use aoi_retrieval::{CpuOptions, CpuSearch, Metric, RetrievalError, Search};
 use clap::{Args, ValueEnum};
@@ -42,7 +48,16 @@ pub(crate) struct Placed<'a> {
     pub(crate) search: Box<dyn Search + 'a>,
     pub(crate) device: String,
     /// What the GPU scans; none on the CPU.
-    pub(crate) scan: Option<&'static str>,
+    scan: Option<&'static str>,
+    /// Whether the GPU failed on the way.
+    gave_up: Arc<AtomicBool>,
+}
+
+impl Placed<'_> {
+    /// The device that gave the last answer, and what it scanned if it is a GPU.
+    pub(crate) fn answered_by(&self) -> (&str, Option<&'static str>) {
+        if self.gave_up.load(Ordering::Acquire) { (CPU, None) } else { (&self.device, self.scan) }
+    }
 }
 
 /// Prepares the search over `bank`.
@@ -60,7 +75,7 @@ pub(crate) fn prepare<'a>(
     }
     let search =
         CpuSearch::new(bank, metric, &CpuOptions { threads, ..CpuOptions::default() }).map_err(failed)?;
-    Ok(Placed { search: Box::new(search), device: CPU.to_owned(), scan: None })
+    Ok(Placed { search: Box::new(search), device: CPU.to_owned(), scan: None, gave_up: Arc::default() })
 }
 
 /// A library's error as the command's.
@@ -95,17 +110,18 @@ fn on_gpu<'a>(
     match search_on_gpu(&bank, metric, place, threads) {
         Ok(search) => {
             let (device, scan) = (search.gpu().info().to_string(), Some(search.scan().name()));
-            Ok(Some(Placed { search: Box::new(search), device, scan }))
+            let gave_up = Arc::default();
+            // Who asks for the GPU is told when it fails.
+            let search: Box<dyn Search + 'a> = match place.device {
+                Device::Gpu => Box::new(search),
+                _ => Box::new(fallback::WithFallback::new(search, &bank, threads, Arc::clone(&gave_up))),
+            };
+            Ok(Some(Placed { search, device, scan, gave_up }))
         }
         Err(e) if place.device == Device::Gpu => Err(failed(e)),
-        Err(
-            e @ (RetrievalError::Device { .. }
-            | RetrievalError::DeviceLimit { .. }
-            | RetrievalError::DeviceLost { .. }
-            | RetrievalError::DeviceMemory { .. }
-            | RetrievalError::BadOption { .. }),
-        ) => {
-            eprintln!("aoi: {e}; going on with the CPU");
+        // A scan that the GPU does not know is a bad option of it alone.
+        Err(e) if fallback::is_of_the_device(&e) || matches!(e, RetrievalError::BadOption { .. }) => {
+            fallback::warn(&e);
             Ok(None)
         }
         // No device, or a bank that the CPU search refuses in the same words.

@@ -102,8 +102,9 @@ impl Gpu {
 
     /// A device that the caller opened, with whatever limits and features it was opened with.
     ///
-    /// Its lost-device and uncaptured-error handlers stay the caller's. Cooperative matrices are not used, since a device does not tell their
-    /// sizes: see [`Self::from_adapter`].
+    /// Its lost-device and uncaptured-error handlers stay the caller's, since wgpu keeps one of each: the loss of the device is an error
+    /// [`Device`](RetrievalError::Device) like any other unless the caller's handler passes it on to [`Self::loss_handler`]. Cooperative
+    /// matrices are not used, since a device does not tell their sizes: see [`Self::from_adapter`].
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let info = DeviceInfo::new(&device.adapter_info(), &device.limits(), device.features());
         Self::from_parts(device, queue, info, Arc::default())
@@ -115,6 +116,26 @@ impl Gpu {
         let mut info = DeviceInfo::new(&device.adapter_info(), &device.limits(), device.features());
         info.cooperative = cooperative_sizes(adapter);
         Self::from_parts(device, queue, info, Arc::default())
+    }
+
+    /// What the lost-device handler of a caller's own device calls with the reason, so that searches fail with
+    /// [`DeviceLost`](RetrievalError::DeviceLost). It does not keep the device alive.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn with(device: aoi_retrieval::gpu::wgpu::Device, queue: aoi_retrieval::gpu::wgpu::Queue) {
+    /// use aoi_retrieval::gpu::Gpu;
+    ///
+    /// let gpu = Gpu::from_wgpu(device.clone(), queue);
+    /// let tell = gpu.loss_handler();
+    /// device.set_device_lost_callback(move |_, reason| tell(&reason));
+    /// # }
+    /// ```
+    pub fn loss_handler(&self) -> impl Fn(&str) + Send + Sync + 'static {
+        let lost = Arc::clone(&self.0.lost);
+        move |reason| {
+            let _ = lost.set(reason.to_owned());
+        }
     }
 
     fn from_parts(

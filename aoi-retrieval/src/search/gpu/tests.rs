@@ -1,6 +1,6 @@
 //! The search on whatever device there is, a program that plays one included. Ignored by default: a device is needed.
 
-use std::sync::{Once, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
 use aoi_testing::{Seeded, lattice_f32};
 use ndarray::{Array2, s};
@@ -240,6 +240,31 @@ fn callers_device() -> (wgpu::Adapter, DeviceInfo, wgpu::Device, wgpu::Queue) {
     let (own, queue) =
         pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
     (adapter, info, own, queue)
+}
+
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn the_loss_of_a_callers_device_is_told_by_the_callers_handler() {
+    let bank = normals(300, 8, 16);
+    for told in [true, false] {
+        let (_, _, own, queue) = callers_device();
+        let gpu = Gpu::from_wgpu(own.clone(), queue);
+        let (tell, seen) = (gpu.loss_handler(), Arc::new(OnceLock::new()));
+        let note = Arc::clone(&seen);
+        own.set_device_lost_callback(move |_, reason| {
+            if told {
+                tell(&reason);
+            }
+            let _ = note.set(reason);
+        });
+        let search = GpuSearch::new(&gpu, bank.view(), Metric::L2, &GpuOptions::default()).unwrap();
+        agree(&search, &bank, &bank, 3);
+        own.destroy();
+        let error = search.search(bank.slice(s![..3, ..]), &SearchOptions::default()).unwrap_err();
+        assert_eq!(matches!(error, RetrievalError::DeviceLost { .. }), told, "{error}");
+        assert!(told || matches!(error, RetrievalError::Device { .. }), "{error}");
+        assert!(seen.get().is_some(), "the caller's handler is still there");
+    }
 }
 
 #[test]
