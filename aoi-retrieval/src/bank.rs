@@ -1,6 +1,7 @@
 //! The memory: one key and one label per patch, image by image.
 
 mod file;
+mod image;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,17 +9,8 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2, Axis, s};
 
 use self::file::Keys;
+pub use self::image::{BankImage, ImageSize};
 use crate::{Labels, PatchShape, RetrievalError};
-
-/// An image whose patches are in the bank.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BankImage {
-    /// Its name, unique in the bank.
-    pub name: String,
-    /// How many rows it has.
-    pub rows: usize,
-}
 
 /// Keys, labels and the images they come from.
 ///
@@ -82,6 +74,10 @@ impl Bank {
         let mut names = std::collections::HashSet::new();
         for image in &bank.images {
             rows = rows.saturating_add(image.rows);
+            let most = image.size.map_or(usize::MAX, |size| size.patches(bank.shape().patch));
+            if image.rows > most {
+                return Err(RetrievalError::shape("rows of an image", format!("at most {most}"), image.rows));
+            }
             if !names.insert(image.name.as_str()) {
                 return Err(RetrievalError::Image { name: image.name.clone(), expected: "once" });
             }
@@ -96,6 +92,12 @@ impl Bank {
     /// The keys, `[n, d]`.
     pub fn keys(&self) -> ArrayView2<'_, f32> {
         self.keys.view()
+    }
+
+    /// Whether the keys still lie in the mapped file that the bank was opened from, so that the system brings them into memory only as they are
+    /// looked at; adding, removing and choosing rows copies them. Where bytes are stored the other way round they never are.
+    pub fn keys_are_mapped(&self) -> bool {
+        matches!(self.keys, Keys::Mapped { .. })
     }
 
     /// The labels, one a row.
@@ -148,7 +150,7 @@ impl Bank {
         self.images.iter().map(range).collect()
     }
 
-    /// Appends the patches of an image.
+    /// Appends the patches of an image; every pixel of them counts as one of the image.
     ///
     /// # Shapes
     /// `keys` is `[rows, d]`, with one label a row.
@@ -160,6 +162,38 @@ impl Bank {
         &mut self,
         name: &str,
         keys: ArrayView2<'_, f32>,
+        labels: &Labels,
+    ) -> Result<(), RetrievalError> {
+        self.add(name, None, &keys, labels)
+    }
+
+    /// Appends all patches of an image of which `size` is known, so that pixels beyond its border are told from its own.
+    ///
+    /// # Shapes
+    /// `keys` is `[size.patches(patch), d]`, with one label a row.
+    ///
+    /// # Errors
+    /// As [`Self::add_image`]; when there is not one key per patch.
+    #[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
+    pub fn add_sized_image(
+        &mut self,
+        name: &str,
+        size: ImageSize,
+        keys: ArrayView2<'_, f32>,
+        labels: &Labels,
+    ) -> Result<(), RetrievalError> {
+        let patches = size.patches(self.shape().patch);
+        if keys.nrows() != patches {
+            return Err(RetrievalError::shape("keys", (patches, self.width()), keys.dim()));
+        }
+        self.add(name, Some(size), &keys, labels)
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        size: Option<ImageSize>,
+        keys: &ArrayView2<'_, f32>,
         labels: &Labels,
     ) -> Result<(), RetrievalError> {
         if self.images.iter().any(|i| i.name == name) {
@@ -182,7 +216,7 @@ impl Bank {
         self.labels.append(labels)?;
         let grown = self.keys.owned().append(Axis(0), keys.view());
         grown.map_err(|_| RetrievalError::shape("keys", (labels.rows(), self.width()), keys.dim()))?;
-        self.images.push(BankImage { name: name.to_owned(), rows: keys.nrows() });
+        self.images.push(BankImage { name: name.to_owned(), rows: keys.nrows(), size });
         Ok(())
     }
 
@@ -225,7 +259,7 @@ impl Bank {
             .map(|(image, range)| {
                 let start = rows.partition_point(|&r| r < range.start);
                 let end = rows.partition_point(|&r| r < range.end);
-                BankImage { name: image.name.clone(), rows: end - start }
+                BankImage { name: image.name.clone(), rows: end - start, size: image.size }
             })
             .collect();
         Self::from_parts(keys, labels, self.classes.clone(), images, self.attributes.clone())

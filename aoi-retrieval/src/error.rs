@@ -84,6 +84,18 @@ pub enum RetrievalError {
         /// `absent` or `present`.
         expected: &'static str,
     },
+    /// An image of which only some patches are there where all are needed, as in a coreset.
+    #[error(
+        "image {name:?} must have all its {expected} patches, but has {actual}; make a bank with all rows"
+    )]
+    PartOfImage {
+        /// Name of the image.
+        name: String,
+        /// Patches that cover it.
+        expected: usize,
+        /// Patches that came.
+        actual: usize,
+    },
     /// A file that is no bank, or a damaged one.
     #[error("{path}: {reason}", path = path.display())]
     BadFile {

@@ -44,6 +44,7 @@ mod chance;
 pub mod coreset;
 mod error;
 mod labels;
+mod mapped;
 mod metric;
 mod mix;
 mod neighbours;
@@ -52,9 +53,10 @@ mod score;
 mod search;
 mod tune;
 
-pub use bank::{Bank, BankImage};
+pub use bank::{Bank, BankImage, ImageSize};
 pub use error::RetrievalError;
 pub use labels::{AverageLabels, CompleteLabels, Labels, PatchShape};
+pub use mapped::MappedFile;
 pub use metric::{Metric, Scorer, cosine_distance};
 pub use mix::{
     Beta, PatchGrid, Rule, decide_by_threshold, decide_single, mix, mix_whole_images, neighbour_distances,

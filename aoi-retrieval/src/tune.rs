@@ -1,17 +1,15 @@
 //! The search for k, mixing rule, temperature and thresholds by cross-validation over images.
 //!
 //! Neighbours are looked up once per fold, at the largest k; every other k is a prefix of them, and a prefix of the mix as well,
-//! because weights are divided by their sum only at the end.
-
-use std::ops::Range;
+//! because weights are divided by their sum only at the end. Pixels are counted as an evaluation counts them: those in the image.
 
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::chance::Chance;
 use crate::progress::report;
 use crate::{
-    Beta, ClassCounts, CompleteLabels, Confusion, CpuOptions, CpuSearch, Metric, ProgressFn, RetrievalError,
-    Rule, Search, SearchOptions, neighbour_distances,
+    BankImage, Beta, ClassCounts, CompleteLabels, Confusion, CpuOptions, CpuSearch, Metric, ProgressFn,
+    RetrievalError, Rule, Search, SearchOptions, neighbour_distances,
 };
 
 /// What is tried: every k with every rule; the best threshold of `thresholds` is found for each class by itself.
@@ -54,15 +52,38 @@ impl Default for TuneOptions {
     }
 }
 
-/// Labelled images: keys `[n, d]`, one complete label a row, and the rows of each image.
+/// Labelled images: keys `[n, d]`, one complete label a row, and how the rows are shared out between the images.
+///
+/// An image of known size has all its patches, and only the pixels in it are counted. Of an image without a size every pixel of every patch
+/// is counted, those beyond its border included.
 #[derive(Debug, Clone, Copy)]
 pub struct TuneImages<'a> {
     /// Keys of all patches.
     pub keys: ArrayView2<'a, f32>,
     /// Their masks, which are the truth as well.
     pub labels: &'a CompleteLabels,
-    /// Rows of each image.
-    pub images: &'a [Range<usize>],
+    /// The images in the order of their rows, as a [`Bank`](crate::Bank) has them.
+    pub images: &'a [BankImage],
+}
+
+impl TuneImages<'_> {
+    /// The places of each image's rows, and rows and columns of every patch that are counted.
+    fn layout(&self) -> Layout {
+        let patch = self.labels.shape().patch;
+        let mut layout = Layout { rows: Vec::new(), counted: Vec::with_capacity(self.keys.nrows()) };
+        for image in self.images {
+            let start = layout.counted.len();
+            let inside = |i| image.size.map_or((patch, patch), |size| size.inside(patch, i));
+            layout.counted.extend((0..image.rows).map(inside));
+            layout.rows.push(start..layout.counted.len());
+        }
+        layout
+    }
+}
+
+struct Layout {
+    rows: Vec<std::ops::Range<usize>>,
+    counted: Vec<(usize, usize)>,
 }
 
 /// One k with one rule, and its best threshold for each class.
@@ -95,8 +116,8 @@ impl Tuned {
 /// Tries every combination of `grid` by k-fold cross-validation over images.
 ///
 /// # Errors
-/// When the grid is empty or senseless, there are fewer images than folds or fewer than two folds, shapes do not fit, a key is not
-/// finite, or `progress` (one step a fold and rule) cancels.
+/// When the grid is empty or senseless, there are fewer images than folds or fewer than two folds, shapes do not fit, an image of known
+/// size lacks patches (a coreset), a key is not finite, or `progress` (one step a fold and rule) cancels.
 pub fn tune(
     data: &TuneImages<'_>,
     grid: &TuneGrid,
@@ -112,6 +133,7 @@ pub fn tune(
     // counts[rule][k][threshold][class]
     let blank = vec![vec![vec![ClassCounts::default(); classes]; grid.thresholds.len()]; order.len()];
     let mut counts = vec![blank; grid.rules.len()];
+    let layout = data.layout();
     let shuffled = Chance::new(options.seed).choose(data.images.len(), data.images.len());
     let steps = options.folds * grid.rules.len();
     for fold in 0..options.folds {
@@ -120,7 +142,7 @@ pub fn tune(
                 |(i, &image): (usize, &usize)| ((i % options.folds == fold) == held).then_some(image);
             let mut images: Vec<usize> = shuffled.iter().enumerate().filter_map(of_fold).collect();
             images.sort_unstable();
-            images.iter().flat_map(|&i| data.images[i].clone()).collect()
+            images.iter().flat_map(|&i| layout.rows[i].clone()).collect()
         };
         let (held, kept) = (part(true), part(false));
         let (queries, bank) = (data.keys.select(Axis(0), &held), data.keys.select(Axis(0), &kept));
@@ -136,7 +158,7 @@ pub fn tune(
                     data.labels,
                     rule,
                     (&rows, &distances, q),
-                    truth,
+                    (truth, layout.counted[truth]),
                     (&order, &grid.thresholds),
                     &mut counts[r],
                 );
@@ -178,25 +200,31 @@ fn check(data: &TuneImages<'_>, grid: &TuneGrid, options: &TuneOptions) -> Resul
     if data.labels.rows() != data.keys.nrows() {
         return Err(RetrievalError::shape("labels", data.keys.nrows(), data.labels.rows()));
     }
-    match data.images.iter().find(|r| r.end > data.keys.nrows()) {
-        Some(r) => {
-            let limit = data.keys.nrows() + 1;
-            Err(RetrievalError::OutOfRange { what: "end of an image", limit, actual: r.end })
-        }
-        None => Ok(()),
+    let patch = data.labels.shape().patch;
+    if let Some(image) = data.images.iter().find(|image| image.is_whole(patch) == Some(false)) {
+        return Err(RetrievalError::PartOfImage {
+            name: image.name.clone(),
+            expected: image.size.map_or(0, |size| size.patches(patch)),
+            actual: image.rows,
+        });
     }
+    let rows = data.images.iter().fold(0_usize, |sum, image| sum.saturating_add(image.rows));
+    if rows == data.keys.nrows() {
+        return Ok(());
+    }
+    Err(RetrievalError::shape("images together", data.keys.nrows(), rows))
 }
 
-/// Counts one held-out patch at every k and threshold.
+/// Counts the pixels of one held-out patch that are in its image, at every k and threshold.
 fn count_patch(
     labels: &CompleteLabels,
     rule: &Rule,
     (rows, distances, q): (&Array2<usize>, &Array2<f64>, usize),
-    truth: usize,
+    (truth, (rows_in, columns_in)): (usize, (usize, usize)),
     (order, thresholds): (&[usize], &[f64]),
     counts: &mut [Vec<Vec<ClassCounts>>],
 ) {
-    let (pixels, classes) = (labels.shape().pixels(), labels.shape().classes);
+    let (patch, pixels, classes) = (labels.shape().patch, labels.shape().pixels(), labels.shape().classes);
     let mut sums = vec![0.0; pixels * classes];
     let mut weights = vec![0.0; classes];
     let mut done = 0;
@@ -213,7 +241,7 @@ fn count_patch(
         let scores = rule.finished(&sums, &weights, pixels);
         for (t, &threshold) in thresholds.iter().enumerate() {
             for (class, counts) in counts[i][t].iter_mut().enumerate() {
-                for pixel in 0..pixels {
+                for pixel in (0..rows_in * patch).filter(|pixel| pixel % patch < columns_in) {
                     counts.add(scores[class * pixels + pixel] > threshold, labels.get(truth, class, pixel));
                 }
             }

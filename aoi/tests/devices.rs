@@ -24,7 +24,9 @@ fn the_cpu_is_always_there_and_says_so() {
     let said = bench.aoi(&search("cpu"));
     assert_eq!(said.code, 0, "{said:?}");
     let summary: serde_json::Value = serde_json::from_str(&said.out).unwrap();
-    assert_eq!(summary["device"], "cpu");
+    assert_eq!((&summary["device"], &summary["gpu_scan"]), (&"cpu".into(), &serde_json::Value::Null));
+    let said = bench.aoi(&format!("{} --gpu-scan f64", search("cpu")));
+    assert!(said.code == 2 && said.err.contains("cooperative"), "every choice is named: {said:?}");
 }
 
 #[cfg(not(feature = "gpu"))]
@@ -75,6 +77,51 @@ fn every_device_gives_the_same_files_and_auto_takes_no_program() {
         files.push(["indices.npy", "scores.npy"].map(|f| std::fs::read(bench.path(device).join(f)).unwrap()));
     }
     assert!(files.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn every_gpu_scan_gives_the_files_of_the_cpu() {
+    let bench = Bench::new();
+    rows(&bench);
+    let files = |folder: &str| {
+        ["indices.npy", "scores.npy"].map(|file| std::fs::read(bench.path(folder).join(file)).unwrap())
+    };
+    assert_eq!(bench.aoi(&search("cpu")).code, 0);
+    let listed: serde_json::Value = serde_json::from_str(&bench.aoi("devices --json").out).unwrap();
+    let best = &listed["devices"][usize::try_from(listed["gpu"].as_u64().unwrap()).unwrap()];
+    let knows_f16 = best["features"].as_array().unwrap().contains(&"f16".into());
+    if !knows_f16 {
+        aoi_testing::skipped("f16", &format!("{} does not know f16", best["name"]));
+    }
+    // The rows are no unit vectors, whose length l2 looks at; cosines do not.
+    for (scan, metric, becomes) in [
+        ("auto", "l2", "f32"),
+        ("auto", "cosine", if knows_f16 { "f16" } else { "f32" }),
+        ("f32", "l2", "f32"),
+        ("f16", "l2", "f16"),
+        ("int8", "l2", "int8"),
+        ("cooperative", "l2", "f16"),
+    ] {
+        let on_cpu = search("cpu").replace("--metric l2", &format!("--metric {metric}"));
+        assert_eq!(bench.aoi(&on_cpu).code, 0);
+        let words =
+            on_cpu.replace("--device cpu", "--device gpu").replace("--out cpu", &format!("--out {scan}"));
+        let said = bench.aoi(&format!("{words} --gpu-scan {scan}"));
+        if becomes == "f16" && !knows_f16 {
+            assert!(said.code == 1 && said.err.contains("f16"), "{scan}: {said:?}");
+            continue;
+        }
+        assert_eq!(said.code, 0, "{scan}: {said:?}");
+        let summary: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(summary["gpu_scan"], becomes, "{scan}");
+        let matrices = !best["cooperative_matrix"].as_array().unwrap().is_empty();
+        if scan == "cooperative" && !matrices {
+            assert!(said.err.contains("no matrix units"), "{said:?}");
+        }
+        assert!(files(scan) == files("cpu"), "{scan}, {metric}");
+    }
 }
 
 #[cfg(all(feature = "gpu", target_os = "linux"))]

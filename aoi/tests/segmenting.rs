@@ -32,18 +32,19 @@ fn mask(number: usize) -> Array3<u8> {
 
 /// Pictures `numbers` under two lightings, the square bright in the first, the disk in the second.
 fn pictures(folder: &Path, numbers: std::ops::Range<usize>) {
+    numbers.for_each(|number| picture(folder, number, &mask(number)));
+}
+
+fn picture(folder: &Path, number: usize, mask: &Array3<u8>) {
     std::fs::create_dir_all(folder).unwrap();
-    for number in numbers {
-        let mask = mask(number);
-        for lighting in 0..2 {
-            let mut noise = Seeded::new((10 * number + lighting) as u64);
-            let picture = ImageBuffer::from_fn(WIDTH as u32, HEIGHT as u32, |x, y| {
-                let on = |class: usize| f64::from(mask[[class, y as usize, x as usize]]);
-                let light = 60.0 + 130.0 * on(lighting) - 30.0 * on(1 - lighting) + 4.0 * noise.normal();
-                Luma([light.clamp(0.0, 255.0) as u8])
-            });
-            picture.save(folder.join(format!("p{number}_buffer{lighting}.png"))).unwrap();
-        }
+    for lighting in 0..2 {
+        let mut noise = Seeded::new((10 * number + lighting) as u64);
+        let picture = ImageBuffer::from_fn(WIDTH as u32, HEIGHT as u32, |x, y| {
+            let on = |class: usize| f64::from(mask[[class, y as usize, x as usize]]);
+            let light = 60.0 + 130.0 * on(lighting) - 30.0 * on(1 - lighting) + 4.0 * noise.normal();
+            Luma([light.clamp(0.0, 255.0) as u8])
+        });
+        picture.save(folder.join(format!("p{number}_buffer{lighting}.png"))).unwrap();
     }
 }
 
@@ -212,6 +213,55 @@ fn averages_coresets_and_label_maps_work_through() {
     assert!(maps["mean_iou"].as_f64().unwrap() > 0.8, "{maps}");
 }
 
+/// A square at the lower border and a bar at the right one: 45 x 53 pixels leave one row and one column of the last patches.
+fn cut(number: usize) -> Array3<u8> {
+    Array3::from_shape_fn((2, HEIGHT, WIDTH), |(class, y, x)| {
+        let square = y >= 36 - 2 * number && (6 * number..6 * number + 12).contains(&x);
+        u8::from(if class == 0 { square } else { x >= 46 - number && y < 20 })
+    })
+}
+
+#[test]
+fn tune_counts_the_pixels_that_evaluate_counts_and_refuses_a_coreset() {
+    let bench = Bench::new();
+    for number in 0..3 {
+        picture(&bench.path("images"), number, &cut(number));
+        picture(&bench.path(&format!("only{number}")), number, &cut(number));
+        write_multi_label(&bench.path("masks"), &format!("p{number}"), &classes(), cut(number).view())
+            .unwrap();
+    }
+    done(&bench, &format!("{INDEX} --fit w.st"));
+    // Every neighbour has its say, so that patches without a border lend pixels to those that are cut.
+    let tune = "segment tune --bank bank.st --out s.json --k 40 --beta 0.5 --thresholds 0.01 --trials t.csv";
+    assert!(!done(&bench, tune).contains("note"));
+    let by_tune: Vec<f64> = bench.table("t.csv").iter().map(|r| r.number("mean_iou")).collect();
+    let mut by_evaluate = Vec::new();
+    for mix in bench.table("t.csv").iter().map(|r| r.get("mix").to_owned()) {
+        let mut counts = [[0; 3]; 2];
+        for number in 0..3 {
+            done(&bench, &format!("segment index --extend bank.st --remove p{number} --out rest.st"));
+            let scores = json(
+                &bench,
+                &format!(
+                    "segment evaluate --weights w.st --bank rest.st --images only{number} --masks masks --k 40 --mix {mix} --thresholds 0.01 --json"
+                ),
+            );
+            for (counts, class) in counts.iter_mut().zip(scores["classes"].as_array().unwrap()) {
+                for (count, name) in counts.iter_mut().zip(["hits", "false_alarms", "misses"]) {
+                    *count += class[name].as_u64().unwrap();
+                }
+            }
+        }
+        let iou = |c: [u64; 3]| c[0] as f64 / (c[0] + c[1] + c[2]) as f64;
+        by_evaluate.push(f64::midpoint(iou(counts[0]), iou(counts[1])));
+    }
+    assert_eq!(by_tune, by_evaluate);
+
+    done(&bench, &format!("{INDEX} --weights w.st --rows 50"));
+    let said = bench.aoi(tune);
+    assert!(said.code == 1 && said.err.contains("index again without --coreset"), "{said:?}");
+}
+
 #[test]
 fn images_are_added_and_taken_away_one_at_a_time() {
     let bench = bench();
@@ -240,6 +290,14 @@ fn the_comparison_prints_every_method_at_every_number() {
     assert_eq!(rows.len(), 11);
     assert!(rows.iter().all(|r| r["mean_iou"].as_array().unwrap().len() == 2));
     assert!(done(&bench, words).contains("whole image"));
+    // Beside a learned encoder stand pixel patches on the same draws: what they reach alone.
+    let learned = format!("{words} --weights {} --cell 4", vit().display());
+    let both = json(&bench, &format!("{learned} --json"));
+    let both = both["rows"].as_array().unwrap();
+    let beside: Vec<_> = both.iter().map(|r| &r["mean_iou_of_pixel_patches"]).collect();
+    assert_eq!(beside, rows.iter().map(|r| &r["mean_iou"]).collect::<Vec<_>>());
+    assert!(both.iter().any(|r| r["mean_iou"] != r["mean_iou_of_pixel_patches"]));
+    assert!(done(&bench, &learned).contains("pixel patches"));
     let said = bench.aoi(&words.replace("--tested 2", "--tested 3"));
     assert!(said.code == 2 && said.err.contains("at most the 4"), "{said:?}");
 }

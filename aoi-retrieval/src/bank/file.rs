@@ -1,7 +1,6 @@
 //! Banks on disk: safetensors with the tensors `keys` and `labels` and one description in JSON; keys are mapped, not read.
 //!
-//! The one `unsafe` is the mapping itself: a file that another program shortens while it is mapped can end this program, which no check
-//! prevents. Everything in the file is checked before it is used, against lengths that follow from the file's own size.
+//! Everything in the file is checked before it is used, against lengths that follow from the file's own size.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Bank, BankImage};
 use crate::labels::{AverageLabels, CompleteLabels};
 use crate::search::Rows;
-use crate::{Labels, PatchShape, RetrievalError};
+use crate::{Labels, MappedFile, PatchShape, RetrievalError};
 
 /// Key of the description among the file's metadata.
 const DESCRIPTION: &str = "aoi-retrieval";
@@ -46,7 +45,7 @@ enum Kind {
 #[derive(Debug, Clone)]
 pub(super) enum Keys {
     Owned(Array2<f32>),
-    Mapped { map: Arc<memmap2::Mmap>, offset: usize, rows: usize, width: usize },
+    Mapped { map: Arc<MappedFile>, offset: usize, rows: usize, width: usize },
 }
 
 impl Keys {
@@ -54,7 +53,7 @@ impl Keys {
         match self {
             Self::Owned(keys) => keys.view(),
             Self::Mapped { map, offset, rows, width } => {
-                let bytes = &map[*offset..*offset + rows * width * 4];
+                let bytes = &map.bytes()[*offset..*offset + rows * width * 4];
                 let floats = bytemuck::cast_slice(bytes);
                 ArrayView2::from_shape((*rows, *width), floats).expect("checked when it was mapped")
             }
@@ -136,22 +135,17 @@ impl Bank {
     ///
     /// # Errors
     /// When the system cannot read, or the file is no bank or a damaged one.
-    #[expect(unsafe_code, reason = "mapping a file")]
     pub fn open(path: &Path) -> Result<Self, RetrievalError> {
-        let io = |source| RetrievalError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
-        // SAFETY: the mapping is read only and private to this value; see the head of this module for what remains.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
-        Self::parse(map).map_err(|e| match e {
+        Self::parse(MappedFile::open(path)?).map_err(|e| match e {
             RetrievalError::BadFile { reason, .. } => bad_file(path, reason),
             other => bad_file(path, other.to_string()),
         })
     }
 
-    fn parse(map: memmap2::Mmap) -> Result<Self, RetrievalError> {
+    fn parse(map: MappedFile) -> Result<Self, RetrievalError> {
         let bad = |reason: String| bad_file(Path::new(""), reason);
         let (_, header) =
-            SafeTensors::read_metadata(&map).map_err(|e| bad(format!("no safetensors file: {e}")))?;
+            SafeTensors::read_metadata(map.bytes()).map_err(|e| bad(format!("no safetensors file: {e}")))?;
         let description = header
             .metadata()
             .as_ref()
@@ -162,7 +156,8 @@ impl Bank {
         if description.format != FORMAT {
             return Err(bad(format!("format {FORMAT} is understood, but this is {}", description.format)));
         }
-        let tensors = SafeTensors::deserialize(&map).map_err(|e| bad(format!("damaged tensors: {e}")))?;
+        let tensors =
+            SafeTensors::deserialize(map.bytes()).map_err(|e| bad(format!("damaged tensors: {e}")))?;
         let tensor = |name: &str, dtype: Dtype| -> Result<(usize, usize, &[u8]), RetrievalError> {
             let view = tensors.tensor(name).map_err(|e| bad(format!("{name}: {e}")))?;
             if let (true, &[rows, columns]) = (view.dtype() == dtype, view.shape()) {
@@ -191,7 +186,7 @@ impl Bank {
         };
         let aligned = bytemuck::try_cast_slice::<u8, f32>(key_bytes).is_ok();
         let keys = if cfg!(target_endian = "little") && aligned {
-            let offset = key_bytes.as_ptr().addr() - map.as_ptr().addr();
+            let offset = key_bytes.as_ptr().addr() - map.bytes().as_ptr().addr();
             Keys::Mapped { map: Arc::new(map), offset, rows, width }
         } else {
             let keys = Array2::from_shape_vec((rows, width), floats_of(key_bytes));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::CompleteLabels;
+use crate::{CompactCopy, CompleteLabels, CpuOptions, CpuSearch, Metric};
 use aoi_testing::Seeded;
 use ndarray::{Array4, array};
 use std::fs;
@@ -16,9 +16,15 @@ fn average(labels: &Labels) -> Labels {
 
 fn two_images(labels: &dyn Fn(usize) -> Labels) -> Bank {
     let mut bank = Bank::new(4, vec!["wire".into(), "ball".into()], labels(0)).unwrap();
-    for (name, rows) in [("a", 3), ("b", 2)] {
+    for (name, rows, width) in [("a", 3, None), ("b", 2, Some(5))] {
         let keys = Array2::from_shape_fn((rows, 4), |(i, j)| (i * 10 + j) as f32 + rows as f32 * 100.0);
-        bank.add_image(name, keys.view(), &labels(rows)).unwrap();
+        match width {
+            None => bank.add_image(name, keys.view(), &labels(rows)).unwrap(),
+            Some(width) => {
+                let size = ImageSize { height: 2, width };
+                bank.add_sized_image(name, size, keys.view(), &labels(rows)).unwrap();
+            }
+        }
     }
     bank.set_attribute("encoder", "an encoder");
     bank
@@ -42,6 +48,8 @@ fn images_come_and_go_with_their_rows() {
     assert!(bank.add_image("c", Array2::zeros((2, 4)).view(), &extra).is_err(), "rows");
     assert!(bank.add_image("c", array![[0.0, f32::NAN, 0.0, 0.0]].view(), &extra).is_err(), "NaN");
     assert!(bank.add_image("c", Array2::zeros((1, 4)).view(), &average(&extra)).is_err(), "kind");
+    let size = ImageSize { height: 3, width: 4 };
+    assert!(bank.add_sized_image("c", size, Array2::zeros((1, 4)).view(), &extra).is_err(), "two patches");
     assert!(bank.remove_image("c").is_err(), "unknown");
     assert_same(&bank, &before);
     bank.remove_image("a").unwrap();
@@ -56,6 +64,8 @@ fn a_subset_keeps_the_books() {
     let bank = two_images(&complete);
     let small = bank.subset(&[1, 2, 4]).unwrap();
     assert_eq!(small.images().iter().map(|i| i.rows).collect::<Vec<_>>(), [2, 1]);
+    let whole = |bank: &Bank| bank.images().iter().map(|i| i.is_whole(3)).collect::<Vec<_>>();
+    assert_eq!((whole(&bank), whole(&small)), (vec![None, Some(true)], vec![None, Some(false)]));
     assert_eq!(small.keys().row(2), bank.keys().row(4));
     for wrong in [vec![2, 1], vec![1, 1], vec![5]] {
         assert!(bank.subset(&wrong).is_err(), "{wrong:?}");
@@ -80,6 +90,26 @@ fn a_saved_bank_opens_equal_and_can_grow() {
         }
     }
     assert!(fs::read_dir(folder.path()).unwrap().count() == 1, "no temporary file is left");
+}
+
+#[cfg(target_endian = "little")]
+#[test]
+fn keys_of_an_opened_bank_stay_mapped_and_a_search_reads_them_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.safetensors");
+    let made = two_images(&complete);
+    assert!(!made.keys_are_mapped());
+    made.save(&path).unwrap();
+    let bank = Bank::open(&path).unwrap();
+    assert!(bank.keys_are_mapped() && bank.clone().keys_are_mapped());
+    for copy in [CompactCopy::Never, CompactCopy::Always] {
+        let options = CpuOptions { copy, ..CpuOptions::default() };
+        let search = CpuSearch::new(bank.keys(), Metric::Cosine, &options).unwrap();
+        assert_eq!(search.bank_address(), bank.keys().as_ptr(), "{copy:?}");
+    }
+    let mut grown = bank.clone();
+    grown.remove_image("a").unwrap();
+    assert!(bank.keys_are_mapped() && !grown.keys_are_mapped());
 }
 
 #[test]
@@ -143,6 +173,8 @@ fn a_lying_header_is_refused_by_name() {
         (r#"\"patch\":3"#, r#"\"patch\":4"#, "labels"),
         (r#"\"patch\":3"#, r#"\"patch\":0"#, "patch"),
         (r#"\"rows\":3"#, r#"\"rows\":4"#, "images together"),
+        (r#"\"width\":5"#, r#"\"width\":1"#, "rows of an image"),
+        (r#"\"width\":5"#, r#"\"widtX\":5"#, "description"),
         (r#"\"name\":\"b\""#, r#"\"name\":\"a\""#, "once"),
         (r#"[\"wire\","#, r#"[1,\"wi\","#, "description"),
         ("aoi-retrieval", "aoi-retrieveX", "no bank"),
@@ -169,4 +201,17 @@ fn keys_that_are_not_finite_are_refused() {
     fs::write(&path, bytes).unwrap();
     let error = Bank::open(&path).unwrap_err();
     assert!(error.to_string().contains("key row 0, column 0"), "{error}");
+}
+
+#[test]
+fn a_bank_of_before_sizes_were_kept_opens_without_them() {
+    // One lacks its size, as all images of such files do; nothing else of the layout has changed.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.safetensors");
+    let bank = two_images(&complete);
+    bank.save(&path).unwrap();
+    let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+    assert!(text.contains(r#"{\"name\":\"a\",\"rows\":3}"#), "{text}");
+    let sizes: Vec<_> = Bank::open(&path).unwrap().images().iter().map(|i| i.size).collect();
+    assert_eq!(sizes, [None, Some(ImageSize { height: 2, width: 5 })]);
 }

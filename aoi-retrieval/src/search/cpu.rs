@@ -170,6 +170,12 @@ impl<'a> CpuSearch<'a> {
         self.panels.bytes() + size_of_val(&*self.norms)
     }
 
+    /// Where the rows lie that it reads.
+    #[cfg(test)]
+    pub(crate) fn bank_address(&self) -> *const f32 {
+        self.bank.flat().as_ptr()
+    }
+
     /// Principal axes that are coded in 16 bits; none without a compact copy.
     pub fn axes(&self) -> Option<usize> {
         self.panels.codes.as_ref().map(|c| c.coder.head)

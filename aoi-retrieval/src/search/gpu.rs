@@ -14,6 +14,7 @@ mod kernels;
 mod pack;
 mod plan;
 mod run;
+mod scan;
 mod shard;
 mod timer;
 
@@ -29,6 +30,7 @@ pub use self::device::Gpu;
 use self::pack::pack_queries;
 use self::plan::{Allowance, BankPlan, Form, QueryPlan};
 use self::run::Scratch;
+pub use self::scan::Scan;
 use self::shard::ShardBuffers;
 pub use self::timer::KernelTimes;
 use super::cpu::{Answer, CompactCopy, CpuOptions, CpuSearch};
@@ -42,31 +44,6 @@ const LEAST_MEMORY: u64 = 64 << 20;
 
 /// Widest row that is scanned in bytes: their sums must stay below 2^31.
 const WIDEST_INT8: usize = 1 << 17;
-
-/// What the first scan on the device reads; every candidate is then looked at in f32, so the answer is the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scan {
-    /// The f32 rows: runs on every device, and keeps the fewest candidates.
-    #[default]
-    F32,
-    /// A copy in f16, half the bytes; only on devices that know f16.
-    F16,
-    /// A copy in bytes, a quarter of the bytes and four products an instruction, for more candidates.
-    Int8,
-}
-
-impl Scan {
-    /// Every kind of scan, for loops over all of them.
-    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Int8];
-
-    fn form(self) -> Form {
-        match self {
-            Self::F32 => Form::F32,
-            Self::F16 => Form::F16,
-            Self::Int8 => Form::Int8,
-        }
-    }
-}
 
 /// How a [`GpuSearch`] prepares itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -139,8 +116,9 @@ impl<'a> GpuSearch<'a> {
         let build =
             CpuOptions { copy: CompactCopy::Never, threads: options.threads, ..CpuOptions::default() };
         let host = CpuSearch::new(bank, metric, &build)?;
-        let form = options.scan.form();
-        if gpu.kernels()?.stages(form).is_none() {
+        let kernels = gpu.kernels()?;
+        let form = options.scan.form(kernels.stages(Form::F16).is_some(), metric, host.prepared().norms);
+        if kernels.stages(form).is_none() {
             let expected = format!("one that {} knows", gpu.info());
             return Err(RetrievalError::bad_option("scan", expected, "f16"));
         }
@@ -200,6 +178,11 @@ impl<'a> GpuSearch<'a> {
     /// The device.
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
+    }
+
+    /// What the first scan reads: never [`Scan::Auto`], but what that has become.
+    pub fn scan(&self) -> Scan {
+        self.bank.form.into()
     }
 
     /// Bytes that the bank takes on the device.

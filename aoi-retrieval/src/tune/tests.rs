@@ -3,12 +3,13 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::{Evaluation, Labels, PatchGrid, Reference, decide_by_threshold, mix};
+use crate::{Bank, Evaluation, ImageSize, Labels, PatchGrid, Reference, decide_by_threshold, mix};
 use aoi_testing::Seeded;
 use ndarray::{Array4, s};
 
-/// Six images of 2 x 2 patches; what a patch shows follows from its key, but for some noise.
-fn data() -> (Array2<f32>, CompleteLabels, Vec<Range<usize>>) {
+/// Six images of 2 x 2 patches; what a patch shows follows from its key, but for some noise. The first four are cut: a row, a column or both
+/// of their last patches lie beyond the border, and are labelled all the same. Nothing is known of the size of the last.
+fn data() -> (Array2<f32>, CompleteLabels, Vec<BankImage>) {
     let mut s = Seeded::new(9);
     let keys = Array2::from_shape_fn((24, 5), |(i, j)| {
         (if i % 5 == j { 2.0 } else { 0.0 }) + 0.4 * s.normal() as f32
@@ -16,7 +17,12 @@ fn data() -> (Array2<f32>, CompleteLabels, Vec<Range<usize>>) {
     let masks = Array4::from_shape_fn((24, 2, 2, 2), |(i, y, x, c)| {
         u8::from((i % 5 + y + 2 * x * c) % 3 == 0) ^ u8::from(s.below(12) == 0)
     });
-    let images = (0..6).map(|i| 4 * i..4 * i + 4).collect();
+    let image = |i: usize| {
+        let (height, width) = [(3, 3), (4, 3), (3, 4), (3, 3), (4, 4), (4, 4)][i];
+        let size = (i < 5).then_some(ImageSize { height, width });
+        BankImage { name: i.to_string(), rows: 4, size }
+    };
+    let images = (0..6).map(image).collect();
     (keys, CompleteLabels::from_patches(masks.view()).unwrap(), images)
 }
 
@@ -50,7 +56,9 @@ fn every_trial_equals_mixing_and_scoring_by_the_long_way() {
     for trial in &tuned.trials {
         // Six folds of six images leave one out each, whatever the seed.
         let mut evaluation = Evaluation::default();
-        for image in &images {
+        for (i, image) in images.iter().enumerate() {
+            let ImageSize { height, width } = image.size.unwrap_or(ImageSize { height: 4, width: 4 });
+            let image = 4 * i..4 * i + 4;
             let kept: Vec<usize> = (0..24).filter(|i| !image.contains(i)).collect();
             let bank = keys.select(Axis(0), &kept);
             let queries = keys.slice(s![image.clone(), ..]);
@@ -65,7 +73,9 @@ fn every_trial_equals_mixing_and_scoring_by_the_long_way() {
             let rows = rows.insert_axis(Axis(1));
             let all = Labels::Complete(labels.clone());
             let truth = mix(rows.view(), Array2::zeros((4, 1)).view(), &all, &Rule::Uniform, grid).unwrap();
-            evaluation.add(predicted.view(), truth.mapv(|t| u8::from(t > 0.5)).view()).unwrap();
+            let truth = truth.mapv(|t| u8::from(t > 0.5));
+            let inside = s![.., ..height, ..width];
+            evaluation.add(predicted.slice(inside), truth.slice(inside)).unwrap();
         }
         assert_eq!(trial.counts, evaluation.total, "{} {:?}", trial.k, trial.rule);
     }
@@ -90,11 +100,39 @@ fn senseless_requests_are_errors_and_cancelling_stops() {
     ] {
         assert!(run(&broken, 3).is_err(), "{broken:?}");
     }
-    let beyond = [0..4, 4..30];
-    let input = TuneImages { images: &beyond, ..input };
     let options = TuneOptions { folds: 2, ..TuneOptions::default() };
-    assert!(tune(&input, &grid(), &options, &mut |_| ControlFlow::Continue(())).is_err());
+    for rows in [3, 5, usize::MAX] {
+        let mut beyond = images.clone();
+        beyond[5].rows = rows;
+        let input = TuneImages { images: &beyond, ..input };
+        let error = tune(&input, &grid(), &options, &mut |_| ControlFlow::Continue(())).unwrap_err();
+        assert!(error.to_string().contains("images together"), "{error}");
+    }
     let input = TuneImages { images: &images, ..input };
     let stopped = tune(&input, &grid(), &options, &mut |_| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(RetrievalError::Cancelled { done: 0, .. })));
+}
+
+#[test]
+fn a_coreset_is_refused_by_the_name_of_an_image_that_lacks_patches() {
+    let (keys, labels, images) = data();
+    let own = Labels::Complete(labels);
+    let mut bank = Bank::new(5, vec!["a".into(), "b".into()], own.select(&[]).unwrap()).unwrap();
+    for (i, image) in images.iter().take(5).enumerate() {
+        let rows: Vec<usize> = (4 * i..4 * i + 4).collect();
+        let (keys, labels) = (keys.select(Axis(0), &rows), own.select(&rows).unwrap());
+        bank.add_sized_image(&image.name, image.size.unwrap(), keys.view(), &labels).unwrap();
+    }
+    let run = |bank: &Bank| {
+        let Labels::Complete(labels) = bank.labels() else { unreachable!() };
+        let input = TuneImages { keys: bank.keys(), labels, images: bank.images() };
+        tune(&input, &grid(), &TuneOptions::default(), &mut |_| ControlFlow::Continue(()))
+    };
+    assert!(run(&bank).is_ok());
+    let fewer: Vec<usize> = (0..20).filter(|i| *i != 13).collect();
+    let error = run(&bank.subset(&fewer).unwrap()).unwrap_err();
+    assert!(
+        matches!(&error, RetrievalError::PartOfImage { name, expected: 4, actual: 3 } if name == "3"),
+        "{error}"
+    );
 }

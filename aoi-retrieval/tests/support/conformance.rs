@@ -20,6 +20,7 @@ macro_rules! conformance_tests {
             one_row_is_everyones_neighbour,
             sizes_at_a_tile_and_to_each_side_agree_on_lattice_data,
             every_k_up_to_beyond_the_bank_is_served,
+            k_of_a_thousand_leaves_rows_out_of_a_larger_bank,
             equal_rows_are_ordered_by_row_number,
             a_bank_of_one_repeated_row_gives_the_first_rows,
             zero_rows_and_zero_queries_have_cosine_zero_to_everything,
@@ -119,6 +120,16 @@ pub(crate) fn every_k_up_to_beyond_the_bank_is_served(implementations: &Implemen
     for_each_case(implementations.iter().copied(), |build| {
         for k in [1, 2, 3, 15, 16, 17, 100, 999, 1000, 1001, 1024] {
             check(build, &lattice(1000, 12, 3), &lattice(5, 12, 4), k, true);
+        }
+    });
+}
+
+/// Once in a bank little larger than k, once in one that a scan can leave most of, so that bins must be chosen.
+pub(crate) fn k_of_a_thousand_leaves_rows_out_of_a_larger_bank(implementations: &Implementations) {
+    for_each_case(implementations.iter().copied(), |build| {
+        for (n, k) in [(1100, 1024), (4000, 1024), (4000, 1023)] {
+            check(build, &lattice(n, 12, 21), &lattice(2, 12, 22), k, true);
+            check(build, &normals(n, 12, 23), &normals(2, 12, 24), k, false);
         }
     });
 }

@@ -1,7 +1,14 @@
-//! The search that `--device` asks for.
+//! The search that `--device` and `--gpu-scan` ask for.
+
+#[cfg(feature = "gpu")]
+mod fallback;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aoi_retrieval::ndarray::ArrayView2;
 use aoi_retrieval::{CpuOptions, CpuSearch, Metric, RetrievalError, Search};
+use clap::{Args, ValueEnum};
 
 use super::devices::Device;
 use super::outcome::Failure;
@@ -9,28 +16,66 @@ use super::outcome::Failure;
 /// What the processor is called.
 pub(crate) const CPU: &str = "cpu";
 
+/// Where a bank is searched, and how.
+#[derive(Args)]
+pub(crate) struct PlaceArguments {
+    /// Where to search; results do not depend on it
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) device: Device,
+    /// What a GPU reads of the bank before it looks closer; results do not depend on it
+    #[arg(long, value_enum, value_name = "SCAN", default_value = "auto")]
+    pub(crate) gpu_scan: GpuScan,
+}
+
+/// What a GPU scans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum GpuScan {
+    /// f16 where the GPU knows it and rows count as unit vectors, else f32; not yet measured on hardware
+    #[default]
+    Auto,
+    /// The rows themselves
+    F32,
+    /// A copy in f16; only on GPUs that know it
+    F16,
+    /// A copy in bytes
+    Int8,
+    /// f16 by the GPU's matrix units where it has them; what this uses of the driver is experimental
+    Cooperative,
+}
+
 /// A search, and where it runs.
 pub(crate) struct Placed<'a> {
     pub(crate) search: Box<dyn Search + 'a>,
     pub(crate) device: String,
+    /// What the GPU scans; none on the CPU.
+    scan: Option<&'static str>,
+    /// Whether the GPU failed on the way.
+    gave_up: Arc<AtomicBool>,
 }
 
-/// Prepares the search over `bank` on `device`.
+impl Placed<'_> {
+    /// The device that gave the last answer, and what it scanned if it is a GPU.
+    pub(crate) fn answered_by(&self) -> (&str, Option<&'static str>) {
+        if self.gave_up.load(Ordering::Acquire) { (CPU, None) } else { (&self.device, self.scan) }
+    }
+}
+
+/// Prepares the search over `bank`.
 #[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
-pub(crate) fn prepare(
-    bank: ArrayView2<'_, f32>,
+pub(crate) fn prepare<'a>(
+    bank: ArrayView2<'a, f32>,
     metric: Metric,
-    device: Device,
+    place: &PlaceArguments,
     threads: usize,
-) -> Result<Placed<'_>, Failure> {
-    if device != Device::Cpu
-        && let Some(placed) = on_gpu(bank, metric, device, threads)?
+) -> Result<Placed<'a>, Failure> {
+    if place.device != Device::Cpu
+        && let Some(placed) = on_gpu(bank, metric, place, threads)?
     {
         return Ok(placed);
     }
     let search =
         CpuSearch::new(bank, metric, &CpuOptions { threads, ..CpuOptions::default() }).map_err(failed)?;
-    Ok(Placed { search: Box::new(search), device: CPU.to_owned() })
+    Ok(Placed { search: Box::new(search), device: CPU.to_owned(), scan: None, gave_up: Arc::default() })
 }
 
 /// A library's error as the command's.
@@ -41,13 +86,13 @@ pub(crate) fn failed(error: RetrievalError) -> Failure {
 
 /// None where `auto` is content with the CPU.
 #[cfg(not(feature = "gpu"))]
-fn on_gpu(
-    _: ArrayView2<'_, f32>,
+fn on_gpu<'a>(
+    _: ArrayView2<'a, f32>,
     _: Metric,
-    device: Device,
+    place: &PlaceArguments,
     _: usize,
-) -> Result<Option<Placed<'_>>, Failure> {
-    match device {
+) -> Result<Option<Placed<'a>>, Failure> {
+    match place.device {
         Device::Gpu => Err(Failure::Other(super::devices::NOT_BUILT.to_owned())),
         Device::Auto | Device::Cpu => Ok(None),
     }
@@ -56,33 +101,58 @@ fn on_gpu(
 /// None where `auto` is content with the CPU: no real GPU, or one that fails, which is said.
 #[cfg(feature = "gpu")]
 #[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
-fn on_gpu(
-    bank: ArrayView2<'_, f32>,
+fn on_gpu<'a>(
+    bank: ArrayView2<'a, f32>,
     metric: Metric,
-    device: Device,
+    place: &PlaceArguments,
     threads: usize,
-) -> Result<Option<Placed<'_>>, Failure> {
-    use aoi_retrieval::gpu::{DeviceChoice, Gpu, GpuOptions, GpuSearch};
-
-    let choice = if device == Device::Gpu { DeviceChoice::Any } else { DeviceChoice::Hardware };
-    let prepared = Gpu::open(choice)
-        .and_then(|gpu| GpuSearch::new(&gpu, bank, metric, &GpuOptions { threads, ..GpuOptions::default() }));
-    match prepared {
+) -> Result<Option<Placed<'a>>, Failure> {
+    match search_on_gpu(&bank, metric, place, threads) {
         Ok(search) => {
-            let device = search.gpu().info().to_string();
-            Ok(Some(Placed { search: Box::new(search), device }))
+            let (device, scan) = (search.gpu().info().to_string(), Some(search.scan().name()));
+            let gave_up = Arc::default();
+            // Who asks for the GPU is told when it fails.
+            let search: Box<dyn Search + 'a> = match place.device {
+                Device::Gpu => Box::new(search),
+                _ => Box::new(fallback::WithFallback::new(search, &bank, threads, Arc::clone(&gave_up))),
+            };
+            Ok(Some(Placed { search, device, scan, gave_up }))
         }
-        Err(e) if device == Device::Gpu => Err(failed(e)),
-        Err(
-            e @ (RetrievalError::Device { .. }
-            | RetrievalError::DeviceLimit { .. }
-            | RetrievalError::DeviceLost { .. }
-            | RetrievalError::DeviceMemory { .. }),
-        ) => {
-            eprintln!("aoi: {e}; going on with the CPU");
+        Err(e) if place.device == Device::Gpu => Err(failed(e)),
+        // A scan that the GPU does not know is a bad option of it alone.
+        Err(e) if fallback::is_of_the_device(&e) || matches!(e, RetrievalError::BadOption { .. }) => {
+            fallback::warn(&e);
             Ok(None)
         }
         // No device, or a bank that the CPU search refuses in the same words.
         Err(_) => Ok(None),
     }
+}
+
+#[cfg(feature = "gpu")]
+fn search_on_gpu<'a>(
+    bank: &ArrayView2<'a, f32>,
+    metric: Metric,
+    place: &PlaceArguments,
+    threads: usize,
+) -> Result<aoi_retrieval::gpu::GpuSearch<'a>, RetrievalError> {
+    use aoi_retrieval::gpu::{DeviceChoice, Gpu, GpuOptions, GpuSearch, Scan};
+
+    let choice = if place.device == Device::Gpu { DeviceChoice::Any } else { DeviceChoice::Hardware };
+    let scan = match place.gpu_scan {
+        GpuScan::Auto => Scan::Auto,
+        GpuScan::F32 => Scan::F32,
+        GpuScan::F16 | GpuScan::Cooperative => Scan::F16,
+        GpuScan::Int8 => Scan::Int8,
+    };
+    let gpu = if place.gpu_scan == GpuScan::Cooperative {
+        let gpu = Gpu::open_experimental(choice)?;
+        if !gpu.uses_cooperative_matrices()? {
+            eprintln!("note: {} has no matrix units that this search can use; f16 without them", gpu.info());
+        }
+        gpu
+    } else {
+        Gpu::open(choice)?
+    };
+    GpuSearch::new(&gpu, *bank, metric, &GpuOptions { scan, threads, ..GpuOptions::default() })
 }

@@ -6,7 +6,7 @@ use aoi_encoder::ndarray::Array3;
 use aoi_retrieval::{Bank, Beta, Confusion, Labels, Rule, TuneGrid, TuneImages, TuneOptions, coreset, tune};
 
 use super::baseline::{MeanMask, WholeImages};
-use super::index::{patch_labels, unit_rows};
+use super::index::{patch_labels, size_of, unit_rows};
 use super::labelled::{Labelled, LabelledFolder};
 use super::{Segmenter, Settings, decide};
 use crate::patch_encoder::{EncodedPicture, PatchEncoder};
@@ -181,7 +181,7 @@ fn draw(
             Some(bank) => bank,
             None => bank.insert(Bank::new(encoder.width(), classes.to_vec(), own.select(&[])?)?),
         };
-        bank.add_image(name, unit_rows(encoded.patches.clone()).view(), &own)?;
+        bank.add_sized_image(name, size_of(mask), unit_rows(encoded.patches.clone()).view(), &own)?;
     }
     let Some(bank) = bank else { unreachable!("at least one labelled picture was checked for") };
     let mean = MeanMask::new(taught.iter().map(|k| k.mask.clone()).collect())?;
@@ -222,12 +222,12 @@ fn draw(
 
 /// The best settings by cross-validation over the pictures of a bank; none for a single picture.
 fn tuned(bank: &Bank, seed: u64, threads: usize) -> Result<Option<Settings>> {
-    let images = bank.image_rows();
+    let images = bank.images();
     let Labels::Complete(labels) = bank.labels() else { return Ok(None) };
     if images.len() < 2 {
         return Ok(None);
     }
-    let data = TuneImages { keys: bank.keys(), labels, images: &images };
+    let data = TuneImages { keys: bank.keys(), labels, images };
     let options = TuneOptions { folds: images.len().min(5), seed, threads };
     let tuned = tune(&data, &TuneGrid::default(), &options, &mut |_| std::ops::ControlFlow::Continue(()))?;
     Ok(tuned.best().map(|best| Settings {

@@ -2,7 +2,7 @@
 
 use aoi_encoder::images::pad;
 use aoi_encoder::ndarray::{Array2, Array3};
-use aoi_retrieval::{AverageLabels, Bank, CompleteLabels, Labels, coreset};
+use aoi_retrieval::{AverageLabels, Bank, CompleteLabels, ImageSize, Labels, coreset};
 
 use super::labelled::{Labelled, LabelledFolder};
 use crate::patch_encoder::PatchEncoder;
@@ -110,9 +110,15 @@ pub fn add_pictures(
             Labels::Complete(_) => Labels::Complete(complete),
             Labels::Average(_) => Labels::Average(averages(&complete, &mask, encoder.patch())?),
         };
-        bank.add_image(&name, unit_rows(encoded.patches).view(), &own)?;
+        bank.add_sized_image(&name, size_of(&mask), unit_rows(encoded.patches).view(), &own)?;
     }
     report(progress, "pictures", labels.len(), labels.len())
+}
+
+/// The size of the picture that `mask` \[c, height, width\] belongs to.
+pub(super) fn size_of(mask: &Array3<u8>) -> ImageSize {
+    let (_, height, width) = mask.dim();
+    ImageSize { height, width }
 }
 
 /// The masks of the patches; what lies beyond the picture has no class.
@@ -124,12 +130,9 @@ pub(super) fn patch_labels(mask: &Array3<u8>, patch: usize) -> Result<CompleteLa
 /// Means over the pixels that are in the picture, so that a class that fills a cut patch counts in full.
 #[expect(clippy::cast_possible_truncation, reason = "a share is stored in f32 like the keys")]
 fn averages(complete: &CompleteLabels, mask: &Array3<u8>, patch: usize) -> Result<AverageLabels> {
-    let (_, height, width) = mask.dim();
-    let across = width.div_ceil(patch);
     let mut means = complete.averages().means().clone();
     for (i, mut mean) in means.outer_iter_mut().enumerate() {
-        let rows = patch.min(height - i / across * patch);
-        let columns = patch.min(width - i % across * patch);
+        let (rows, columns) = size_of(mask).inside(patch, i);
         let inside = (rows * columns) as f64 / (patch * patch) as f64;
         mean.mapv_inplace(|m| (f64::from(m) / inside).min(1.0) as f32);
     }

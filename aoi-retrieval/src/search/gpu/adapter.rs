@@ -143,6 +143,14 @@ pub fn choose_device(devices: &[DeviceInfo], choice: DeviceChoice) -> Option<usi
         .min_by_key(|&i| devices[i].kind.rank())
 }
 
+/// Sizes of cooperative matrix products of f16 summed in f32; only an adapter knows them, not a device.
+pub(super) fn cooperative_sizes(adapter: &wgpu::Adapter) -> Vec<String> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let properties = adapter.cooperative_matrix_properties();
+    let usable = properties.iter().filter(|p| p.ab_type == F16 && p.cr_type == F32);
+    usable.map(|p| format!("{}x{}x{}", p.m_size, p.n_size, p.k_size)).collect()
+}
+
 /// The adapters of the system with what they offer.
 pub(super) fn adapters() -> Vec<(wgpu::Adapter, DeviceInfo)> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
@@ -153,15 +161,7 @@ pub(super) fn adapters() -> Vec<(wgpu::Adapter, DeviceInfo)> {
         .into_iter()
         .map(|adapter| {
             let mut info = DeviceInfo::new(&adapter.get_info(), &adapter.limits(), adapter.features());
-            info.cooperative = adapter
-                .cooperative_matrix_properties()
-                .iter()
-                .filter(|p| {
-                    p.ab_type == wgpu::CooperativeScalarType::F16
-                        && p.cr_type == wgpu::CooperativeScalarType::F32
-                })
-                .map(|p| format!("{}x{}x{}", p.m_size, p.n_size, p.k_size))
-                .collect();
+            info.cooperative = cooperative_sizes(&adapter);
             (adapter, info)
         })
         .collect()

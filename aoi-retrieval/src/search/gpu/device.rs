@@ -4,7 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::adapter::{DeviceChoice, DeviceInfo, adapters, choose_device};
+use super::adapter::{DeviceChoice, DeviceInfo, adapters, choose_device, cooperative_sizes};
 use super::check::computes_rightly;
 use super::experimental;
 use super::kernels::Kernels;
@@ -102,10 +102,40 @@ impl Gpu {
 
     /// A device that the caller opened, with whatever limits and features it was opened with.
     ///
-    /// Its lost-device and uncaptured-error handlers stay the caller's.
+    /// Its lost-device and uncaptured-error handlers stay the caller's, since wgpu keeps one of each: the loss of the device is an error
+    /// [`Device`](RetrievalError::Device) like any other unless the caller's handler passes it on to [`Self::loss_handler`]. Cooperative
+    /// matrices are not used, since a device does not tell their sizes: see [`Self::from_adapter`].
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let info = DeviceInfo::new(&device.adapter_info(), &device.limits(), device.features());
         Self::from_parts(device, queue, info, Arc::default())
+    }
+
+    /// [`Self::from_wgpu`] for a device that was opened on `adapter`, which tells the sizes of its cooperative matrices: the f16 scan uses
+    /// them as after [`Self::open_experimental`] if the device was opened with that feature.
+    pub fn from_adapter(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let mut info = DeviceInfo::new(&device.adapter_info(), &device.limits(), device.features());
+        info.cooperative = cooperative_sizes(adapter);
+        Self::from_parts(device, queue, info, Arc::default())
+    }
+
+    /// What the lost-device handler of a caller's own device calls with the reason, so that searches fail with
+    /// [`DeviceLost`](RetrievalError::DeviceLost). It does not keep the device alive.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn with(device: aoi_retrieval::gpu::wgpu::Device, queue: aoi_retrieval::gpu::wgpu::Queue) {
+    /// use aoi_retrieval::gpu::Gpu;
+    ///
+    /// let gpu = Gpu::from_wgpu(device.clone(), queue);
+    /// let tell = gpu.loss_handler();
+    /// device.set_device_lost_callback(move |_, reason| tell(&reason));
+    /// # }
+    /// ```
+    pub fn loss_handler(&self) -> impl Fn(&str) + Send + Sync + 'static {
+        let lost = Arc::clone(&self.0.lost);
+        move |reason| {
+            let _ = lost.set(reason.to_owned());
+        }
     }
 
     fn from_parts(

@@ -1,6 +1,6 @@
 //! The search on whatever device there is, a program that plays one included. Ignored by default: a device is needed.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Once, OnceLock};
 
 use aoi_testing::{Seeded, lattice_f32};
 use ndarray::{Array2, s};
@@ -16,10 +16,15 @@ pub(super) fn device() -> &'static Gpu {
     DEVICE.get_or_init(|| Gpu::open(DeviceChoice::Any).unwrap_or_else(|e| panic!("{e}")))
 }
 
-/// The scans that the device knows.
+/// The scans that the device knows; one that it does not is said, once a program.
 fn scans() -> impl Iterator<Item = Scan> {
-    let known = |scan: &Scan| device().kernels().unwrap().stages(scan.form()).is_some();
-    Scan::ALL.into_iter().filter(known)
+    static SAID: Once = Once::new();
+    let knows_f16 = device().kernels().unwrap().stages(Form::F16).is_some();
+    if !knows_f16 {
+        let why = format!("{} does not know f16", device().info());
+        SAID.call_once(|| aoi_testing::skipped("f16", &why));
+    }
+    Scan::ALL.into_iter().filter(move |scan| knows_f16 || *scan != Scan::F16)
 }
 
 fn normals(n: usize, d: usize, seed: u64) -> Array2<f32> {
@@ -114,6 +119,7 @@ fn a_device_of_the_callers_with_small_limits_serves_a_bank_in_many_shards() {
     let (own, queue) = pollster::block_on(found[best].0.request_device(&descriptor)).unwrap();
     let gpu = Gpu::from_wgpu(own, queue);
     assert_eq!(gpu.info().features, [""; 0], "nothing optional was asked for");
+    assert!(!gpu.uses_cooperative_matrices().unwrap());
     let bank = Array2::from_shape_vec((3000, 60), lattice_f32(180_000, 8)).unwrap();
     let queries = Array2::from_shape_vec((70, 60), lattice_f32(4200, 9)).unwrap();
     for metric in Metric::ALL {
@@ -129,6 +135,25 @@ fn a_device_of_the_callers_with_small_limits_serves_a_bank_in_many_shards() {
         &GpuOptions { scan: Scan::F16, ..GpuOptions::default() },
     );
     assert!(matches!(refused, Err(RetrievalError::BadOption { option: "scan", .. })));
+}
+
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn the_automatic_scan_says_what_it_has_become_and_answers_alike() {
+    let (mut bank, queries) = (normals(900, 24, 20), normals(6, 24, 21));
+    let automatic = |bank: &Array2<f32>| {
+        let options = GpuOptions { scan: Scan::Auto, ..GpuOptions::default() };
+        let search = GpuSearch::new(device(), bank.view(), Metric::L2, &options).unwrap();
+        agree(&search, bank, &queries, 9);
+        search.scan()
+    };
+    assert_eq!(automatic(&bank), Scan::F32);
+    for mut row in bank.outer_iter_mut() {
+        let length = row.dot(&row).sqrt();
+        row /= length;
+    }
+    let knows_f16 = device().info().features.contains(&"f16");
+    assert_eq!(automatic(&bank), if knows_f16 { Scan::F16 } else { Scan::F32 });
 }
 
 #[test]
@@ -205,6 +230,53 @@ fn a_lost_device_is_an_error_before_and_during_a_search() {
     }
     let error = GpuSearch::new(&gpu, bank.view(), Metric::L2, &GpuOptions::default()).unwrap_err();
     assert!(matches!(error, RetrievalError::DeviceLost { .. }), "{error}");
+}
+
+/// The best adapter, and a device of its own with a handler of its own, as a caller of the crate might have it.
+fn callers_device() -> (wgpu::Adapter, DeviceInfo, wgpu::Device, wgpu::Queue) {
+    let mut found = adapter::adapters();
+    let infos: Vec<DeviceInfo> = found.iter().map(|f| f.1.clone()).collect();
+    let (adapter, info) = found.swap_remove(choose_device(&infos, DeviceChoice::Any).unwrap());
+    let (own, queue) =
+        pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+    (adapter, info, own, queue)
+}
+
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn the_loss_of_a_callers_device_is_told_by_the_callers_handler() {
+    let bank = normals(300, 8, 16);
+    for told in [true, false] {
+        let (_, _, own, queue) = callers_device();
+        let gpu = Gpu::from_wgpu(own.clone(), queue);
+        let (tell, seen) = (gpu.loss_handler(), Arc::new(OnceLock::new()));
+        let note = Arc::clone(&seen);
+        own.set_device_lost_callback(move |_, reason| {
+            if told {
+                tell(&reason);
+            }
+            let _ = note.set(reason);
+        });
+        let search = GpuSearch::new(&gpu, bank.view(), Metric::L2, &GpuOptions::default()).unwrap();
+        agree(&search, &bank, &bank, 3);
+        own.destroy();
+        let error = search.search(bank.slice(s![..3, ..]), &SearchOptions::default()).unwrap_err();
+        assert_eq!(matches!(error, RetrievalError::DeviceLost { .. }), told, "{error}");
+        assert!(told || matches!(error, RetrievalError::Device { .. }), "{error}");
+        assert!(seen.get().is_some(), "the caller's handler is still there");
+    }
+}
+
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn a_callers_device_with_its_adapter_knows_the_matrices_that_it_was_opened_for() {
+    let (adapter, info, own, queue) = callers_device();
+    let gpu = Gpu::from_adapter(&adapter, own, queue);
+    assert_eq!(gpu.info().cooperative, info.cooperative);
+    assert!(!gpu.uses_cooperative_matrices().unwrap(), "it was not opened for them");
+    let experimental = Gpu::open_experimental(DeviceChoice::Any).unwrap();
+    let same = Gpu::from_adapter(&adapter, experimental.device().clone(), experimental.queue().clone());
+    assert_eq!(same.uses_cooperative_matrices().unwrap(), experimental.uses_cooperative_matrices().unwrap());
 }
 
 #[test]

@@ -32,9 +32,9 @@ fn grid() -> TuneGrid {
 
 /// The best settings by cross-validation over the labelled pictures: those from the line are not looked at.
 fn tuned(bank: &Bank, seed: u64, threads: usize) -> Result<Settings, Failure> {
-    let images = bank.image_rows();
+    let images = bank.images();
     let Labels::Complete(labels) = bank.labels() else { return Ok(Settings::default()) };
-    let data = TuneImages { keys: bank.keys(), labels, images: &images };
+    let data = TuneImages { keys: bank.keys(), labels, images };
     let bar = Counter::new("rules and folds");
     let mut on = bar.on();
     let options = TuneOptions { folds: images.len().min(5), seed, threads };

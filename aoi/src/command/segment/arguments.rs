@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use crate::command::devices::Device;
 use crate::command::outcome::Failure;
 use crate::command::precision::PrecisionName;
-use crate::command::search::{CPU, prepare};
+use crate::command::search::{CPU, GpuScan, PlaceArguments, prepare};
 use crate::command::weights::LoadArguments;
 
 /// How pictures become patches.
@@ -165,9 +165,8 @@ pub(crate) struct PredictorArguments {
     settings: SettingArguments,
     #[command(flatten)]
     encoder: EncoderArguments,
-    /// Where the bank is searched; results do not depend on it
-    #[arg(long, value_enum, default_value = "auto")]
-    device: Device,
+    #[command(flatten)]
+    place: PlaceArguments,
     #[command(flatten)]
     threads: ThreadArguments,
 }
@@ -189,16 +188,16 @@ impl PredictorArguments {
                     "a network says itself how pictures are prepared; neighbours and mixing need a --bank";
                 return Err(Failure::Usage(words.into()));
             }
-            if self.device == Device::Gpu {
+            if self.place.device == Device::Gpu || self.place.gpu_scan != GpuScan::Auto {
                 return Err(Failure::Usage(
-                    "a network is computed on the CPU: --device gpu needs a --bank".into(),
+                    "a network is computed on the CPU: --device gpu and --gpu-scan need a --bank".into(),
                 ));
             }
             return work(&NetworkSegmenter::load(&self.weights, settings, threads)?);
         };
         let encoder = self.encoder.open(&self.weights, threads)?;
         let bank = bank(path)?;
-        let placed = prepare(bank.keys(), Metric::Cosine, self.device, threads)?;
+        let placed = prepare(bank.keys(), Metric::Cosine, &self.place, threads)?;
         if placed.device != CPU {
             eprintln!("note: searching on {}", placed.device);
         }

@@ -14,7 +14,9 @@ use crate::command::progress::Counter;
 
 #[derive(Args)]
 #[command(
-    after_help = "Neighbours are looked up once per fold, at the largest k. Needs a bank with complete labels and all its rows.\n\n\
+    after_help = "Neighbours are looked up once per fold, at the largest k. Needs a bank with complete labels\n\
+    and all patches of its images, so none of --coreset or --rows. Only pixels in an image are counted, as `aoi segment evaluate` counts; in\n\
+    a bank written before image sizes were kept, all pixels of border patches are.\n\n\
     Example:\n  aoi segment tune --bank bank.safetensors --out settings.json --trials trials.csv"
 )]
 pub(crate) struct Arguments {
@@ -60,7 +62,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             arguments.bank.display()
         )));
     };
-    let images = bank.image_rows();
+    let images = bank.images();
+    if let Some(part) = images.iter().find(|image| image.is_whole(bank.shape().patch) == Some(false)) {
+        return Err(Failure::Other(format!(
+            "{}: expected all patches of every image, found {} of {}; index again without --coreset and --rows",
+            arguments.bank.display(),
+            part.rows,
+            part.name
+        )));
+    }
+    let unsized_images = images.iter().filter(|image| image.size.is_none()).count();
+    if unsized_images > 0 {
+        eprintln!(
+            "note: the bank does not say how large {unsized_images} of its images are: pixels beyond their borders are counted too; \
+             index them again to leave those out"
+        );
+    }
     let mut rules = vec![Rule::Similarity];
     rules.extend(arguments.beta.iter().map(|&b| Rule::Attention(Beta::Shared(b))));
     if arguments.all_rules {
@@ -73,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         seed: arguments.seed,
         threads: arguments.threads.count(),
     };
-    let data = TuneImages { keys: bank.keys(), labels, images: &images };
+    let data = TuneImages { keys: bank.keys(), labels, images };
     let bar = Counter::new("rules and folds");
     let mut on = bar.on();
     let tuned = tune(&data, &grid, &options, &mut |p| on(p.done, p.total)).map_err(aoi::Error::from)?;
