@@ -6,8 +6,8 @@ use ndarray::Array3;
 
 use super::panel::prediction_png;
 use super::plan::Plan;
-use super::result::{Head, HeadLayers, Tuned};
-use super::{FinetuneJob, NetworkTape, overlap, upernet};
+use super::result::Tuned;
+use super::{FinetuneJob, Head, HeadLayers, NetworkTape, overlap, upernet};
 use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
 use crate::optimise::{AdamW, AdamWOptions, clip};

@@ -19,7 +19,7 @@ use crate::{Config, Error, Params, Resampling, Result, Table};
 
 pub use config_json::Hints;
 pub use names::Family;
-pub(crate) use read::numbers;
+pub(crate) use read::{is_readable, numbers};
 #[cfg(feature = "training")]
 pub(crate) use save::save_beside;
 pub(crate) use save::{METADATA_KEY, write_tensors};
@@ -139,8 +139,16 @@ struct Plan {
 /// tensor, [`Error::NotFinite`] for NaN or infinite weights, [`Error::Config`] for an impossible architecture.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Weights> {
     let (file, bytes) = read_file(path)?;
-    let parsed = parse(&file, &bytes)?;
-    let mut plan = plan(&file, &parsed, options)?;
+    load_bytes(&file, &bytes, options)
+}
+
+/// As [`load`], the bytes of `file` at hand.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_bytes(file: &Path, bytes: &[u8], options: &LoadOptions) -> Result<Weights> {
+    let parsed = parse(file, bytes)?;
+    let mut plan = plan(file, &parsed, options)?;
     if !plan.problems.is_empty() {
         return Err(Error::Weights { family: plan.family.name(), problems: plan.problems });
     }
@@ -263,7 +271,7 @@ fn plan(path: &Path, parsed: &Parsed<'_>, options: &LoadOptions) -> Result<Plan>
                 Some(view) if !same_shape(view.shape(), &shape) => {
                     problems.push(format!("{source}: expected shape {shape:?}, found {:?}", view.shape()));
                 }
-                Some(view) if !read::is_readable(view.dtype()) => {
+                Some(view) if !is_readable(view.dtype()) => {
                     problems.push(format!("{source}: expected f32, f16 or bf16, found {:?}", view.dtype()));
                 }
                 Some(_) => {}
