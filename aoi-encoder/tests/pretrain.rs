@@ -119,6 +119,37 @@ fn a_killed_run_loses_only_the_steps_since_its_checkpoint() {
 }
 
 #[test]
+fn a_run_is_not_resumed_with_other_pictures() {
+    let bench = Bench::new(6);
+    run(&bench.job("cut", CONFIG), 1).unwrap();
+    let resumed = Job { resume: true, config: None, ..bench.job("cut", CONFIG) };
+    let refused = |word: &str| {
+        let message = run(&resumed, u64::MAX).unwrap_err().to_string();
+        let words = [word, "checkpoint.safetensors", "with which the run was started", "another folder"];
+        assert!(words.iter().all(|w| message.contains(w)), "{word}: {message}");
+    };
+    let (own, other) = (bench.path("images/p03_buffer0.png"), bench.path("images/p04_buffer0.png"));
+    let bytes = std::fs::read(&own).unwrap();
+    std::fs::copy(&other, &own).unwrap();
+    refused("pictures with the digest");
+    std::fs::write(&own, &bytes).unwrap();
+    let one = bench.path("images/new.png");
+    std::fs::copy(&own, &one).unwrap();
+    refused("the number of pictures 6");
+    std::fs::remove_file(&one).unwrap();
+    for lighting in 0..2 {
+        let named = |name: &str| bench.path(&format!("images/{name}_buffer{lighting}.png"));
+        std::fs::rename(named("p00"), named("q00")).unwrap();
+    }
+    refused("names of the pictures");
+    for lighting in 0..2 {
+        let named = |name: &str| bench.path(&format!("images/{name}_buffer{lighting}.png"));
+        std::fs::rename(named("q00"), named("p00")).unwrap();
+    }
+    assert_eq!(run(&resumed, u64::MAX).unwrap().ending, Ending::Finished);
+}
+
+#[test]
 fn threads_and_the_cache_do_not_change_a_bit() {
     let bench = Bench::new(15);
     run(&bench.job("one", CONFIG), u64::MAX).unwrap();

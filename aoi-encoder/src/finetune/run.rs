@@ -42,10 +42,9 @@ impl<'a> Run<'a> {
         };
         let mut optimiser = AdamW::new(table, adamw)?;
         let mut trained = plan.trained.initial(&plan.base, &plan.odds, plan.config.seed);
-        let mut state =
-            State { step: 0, best: None, since_best: 0, ended: false, config: plan.config.to_toml()? };
+        let mut state = State::new(plan.config.to_toml()?, plan.origin.clone());
         if started {
-            let (stored, mut arrays) = checkpoint::read(&job.run.join(CHECKPOINT), table, 3)?;
+            let (stored, mut arrays) = checkpoint::read(&job.run.join(CHECKPOINT), (table, 3), &plan.origin)?;
             let (Some(second), Some(first), Some(own)) = (arrays.pop(), arrays.pop(), arrays.pop()) else {
                 unreachable!("three arrays were read")
             };
