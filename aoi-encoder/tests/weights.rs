@@ -138,6 +138,39 @@ fn nan_and_infinite_weights_are_refused_and_named() {
 }
 
 #[test]
+fn two_tensors_that_come_to_one_name_are_refused_and_both_named() {
+    let name = "blocks.1.norm1.weight";
+    for (own, other) in
+        [(name, "blocks.0.1.norm1.weight"), ("blocks.3.1.norm1.weight", "blocks.0.1.norm1.weight")]
+    {
+        let mut raw = raw("timm_plain");
+        let tensor = raw.remove(name).unwrap();
+        raw.insert(own.to_owned(), tensor.clone());
+        assert!(load_bytes(&serialized(&raw, None)).is_ok(), "{own} alone");
+        raw.insert(other.to_owned(), (Dtype::F32, tensor.1, vec![0; tensor.2.len()]));
+        let message = refusal(&serialized(&raw, None));
+        assert!([own, other].iter().all(|n| message.contains(n)), "{message}");
+        // Behind a wrapper's prefix too, and in a file that is only looked at.
+        let wrapped: Raw = raw.into_iter().map(|(n, t)| (format!("module.{n}"), t)).collect();
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        std::fs::write(&path, serialized(&wrapped, None)).unwrap();
+        let message = inspect(&path, &LoadOptions::default()).unwrap_err().to_string();
+        assert!([own, other].iter().all(|n| message.contains(&format!("module.{n}"))), "{message}");
+    }
+}
+
+#[test]
+fn of_a_tensor_with_and_one_without_the_prefix_the_one_with_it_is_taken_and_the_other_named() {
+    let plain = raw("timm_plain");
+    let mut wrapped: Raw = plain.iter().map(|(n, t)| (format!("module.{n}"), t.clone())).collect();
+    wrapped.insert("norm.weight".to_owned(), (Dtype::F32, vec![16], vec![0; 64]));
+    let weights = load_bytes(&serialized(&wrapped, None)).unwrap();
+    assert_eq!(weights.params.values(), load_bytes(&serialized(&plain, None)).unwrap().params.values());
+    assert!(weights.notes.iter().any(|n| n.contains("left aside: norm.weight")), "{:?}", weights.notes);
+}
+
+#[test]
 fn a_wrong_number_type_is_refused_and_named() {
     let mut raw = raw("timm_plain");
     raw.insert("norm.weight".to_owned(), (Dtype::I32, vec![16], vec![0; 64]));

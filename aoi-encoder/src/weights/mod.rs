@@ -135,7 +135,7 @@ struct Plan {
 /// Loads `path`: a safetensors file, or a folder with `model.safetensors`. A `config.json` beside it is read too.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Format`] for a file that is not safetensors, [`Error::Weights`] naming every missing, unused and misshapen
+/// [`Error::Io`], [`Error::Format`] for a file that is not safetensors, [`Error::Weights`] naming every missing, unused, misshapen and doubled
 /// tensor, [`Error::NotFinite`] for NaN or infinite weights, [`Error::Config`] for an impossible architecture.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Weights> {
     let (file, bytes) = read_file(path)?;
@@ -228,12 +228,21 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parsed<'a>> {
             vec![format!("no patch projection or class token of a known family among {}", list(&names))];
         return Err(Error::Weights { family: "unknown", problems });
     };
-    let (mut tensors, mut outside) = (Tensors::new(), Vec::new());
+    let (mut tensors, mut outside, mut problems) = (Tensors::new(), Vec::new(), Vec::new());
+    let mut originals = BTreeMap::new();
     for (name, view) in all {
-        match name.strip_prefix(prefix.as_str()) {
-            Some(inner) => _ = tensors.insert(names::flat_blocks(inner), view),
-            None => outside.push(name),
+        let Some(inner) = name.strip_prefix(prefix.as_str()) else {
+            outside.push(name);
+            continue;
+        };
+        let flat = names::flat_blocks(inner);
+        tensors.insert(flat.clone(), view);
+        if let Some(other) = originals.insert(flat.clone(), name.clone()) {
+            problems.push(format!("{other} and {name} are both {flat}: keep one"));
         }
+    }
+    if !problems.is_empty() {
+        return Err(Error::Weights { family: family.name(), problems });
     }
     outside.sort();
     Ok(Parsed { family, tensors, outside, own, normalisation })
