@@ -1,12 +1,16 @@
 //! One test for each way in which the file of a fine-tuned network can break its promise.
 
+mod damage;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aoi_encoder::finetune::{Head, HeadLayers, Network, Standard, Tuned};
 use aoi_encoder::images::Normalisation;
+use aoi_encoder::weights::{LoadOptions, load};
 use aoi_encoder::{Config, Error, Grid, Params, Positions, Table};
+use proptest::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
@@ -100,6 +104,46 @@ fn an_unchanged_file_loads() {
     for head in HEADS {
         let bench = Bench::new(head);
         assert_eq!(Tuned::load(&bench.path()).unwrap().classes(), ["wire", "ball"], "{head}");
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_refused() {
+    for head in HEADS {
+        let bench = Bench::new(head);
+        let whole = std::fs::read(bench.path()).unwrap();
+        let cuts = (0..whole.len()).step_by(37);
+        assert!(cuts.len() > 100);
+        for cut in cuts {
+            std::fs::write(bench.path(), &whole[..cut]).unwrap();
+            assert!(matches!(Tuned::load(&bench.path()), Err(Error::Format { .. })), "{head}: cut at {cut}");
+            assert!(Tuned::is_file(&bench.path()).is_err(), "{head}: cut at {cut}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn flipped_bytes_never_panic(seed: u64, count in 1_usize..8) {
+        thread_local!(static FILES: [Vec<u8>; 2] = HEADS.map(|h| std::fs::read(Bench::new(h).path()).unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("network.safetensors");
+        for whole in FILES.with(Clone::clone) {
+            std::fs::write(&path, damage::damaged(&whole, seed, count)).unwrap();
+            let found = Tuned::is_file(&path);
+            match Tuned::load(&path) {
+                Ok(network) => {
+                    prop_assert!(matches!(found, Ok(true)));
+                    prop_assert!(!network.classes().is_empty());
+                }
+                Err(e) => prop_assert!(!e.to_string().is_empty()),
+            }
+            if let Ok(weights) = load(&path, &LoadOptions::default()) {
+                prop_assert!(weights.params.check_finite().is_ok());
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! One test for each way in which a weight file can break its promise, and what is said of a good one.
 
+mod damage;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +10,7 @@ use aoi_encoder::weights::{
     ChannelRule, Family, LoadOptions, NumberType, SaveOptions, inspect, load, save, save_with,
 };
 use aoi_encoder::{Config, Error, Grid, Params, Positions, Resampling, Table};
-use aoi_testing::{Seeded, assert_all_close, for_each_case};
+use aoi_testing::{assert_all_close, for_each_case};
 use proptest::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -365,15 +367,7 @@ proptest! {
 
     #[test]
     fn flipped_bytes_never_panic(seed: u64, count in 1_usize..8) {
-        let mut bytes = std::fs::read(data("timm_plain")).unwrap();
-        let mut chance = Seeded::new(seed);
-        for _ in 0..count {
-            // Mostly in the header, where sizes and names are.
-            let within = if chance.unit() < 0.8 { 3000 } else { bytes.len() };
-            let at = chance.below(within);
-            bytes[at] = u8::try_from(chance.below(256)).unwrap();
-        }
-        match load_bytes(&bytes) {
+        match load_bytes(&damage::damaged(&std::fs::read(data("timm_plain")).unwrap(), seed, count)) {
             Ok(weights) => prop_assert!(weights.params.check_finite().is_ok()),
             Err(e) => prop_assert!(!e.to_string().is_empty()),
         }

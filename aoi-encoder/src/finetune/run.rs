@@ -173,7 +173,7 @@ impl Trainee for Run<'_> {
             let network = (plan.network.config(), &encoder);
             Tuned::write(&self.folder.join("network.safetensors"), network, &plan.normalisation, &head)?;
         } else {
-            self.state.since_best += 1;
+            self.state.since_best = self.state.since_best.saturating_add(1);
         }
         Ok(missed)
     }

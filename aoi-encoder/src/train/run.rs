@@ -152,7 +152,7 @@ impl Trainee for Run<'_> {
             };
             save_with(&self.folder.join("encoder.safetensors"), plan.mae.config(), &encoder, &options)?;
         } else {
-            self.state.since_best += 1;
+            self.state.since_best = self.state.since_best.saturating_add(1);
         }
         Ok(loss)
     }
