@@ -17,7 +17,7 @@ use safetensors::tensor::TensorView;
 use crate::images::Normalisation;
 use crate::{Config, Error, Params, Resampling, Result, Table};
 
-pub use config_json::Hints;
+pub use config_json::{Hints, architecture};
 pub use names::Family;
 pub(crate) use read::{is_readable, numbers};
 #[cfg(feature = "training")]
@@ -110,6 +110,7 @@ impl std::fmt::Display for Inspection {
             self.config.feedforward, self.config.positions
         )?;
         writeln!(f, "layer scale: {}, bias of q, k, v: {}", self.config.layer_scale, self.config.qkv_bias)?;
+        writeln!(f, "norms: epsilon {:e}", self.config.norm_epsilon)?;
         let types: Vec<String> =
             self.number_types.iter().map(|(t, n)| format!("{n} tensors of {t}")).collect();
         writeln!(f, "parameters: {} ({})", self.parameters, types.join(", "))?;
