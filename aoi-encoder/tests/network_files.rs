@@ -108,6 +108,46 @@ fn an_unchanged_file_loads() {
 }
 
 #[test]
+fn the_tensors_of_a_head_have_the_names_and_shapes_that_are_documented() {
+    let head = |kind: &str| -> Vec<(String, Vec<usize>)> {
+        let tensors = Bench::new(kind).parts().tensors.into_iter();
+        tensors.filter(|(n, _)| n.starts_with("head.")).map(|(n, (_, shape, _))| (n, shape)).collect()
+    };
+    let (c, d, w, levels) = (2, 8, WIDTH, 2);
+    let named = |tensors: &[(&str, Vec<usize>)]| -> Vec<(String, Vec<usize>)> {
+        tensors.iter().map(|(name, shape)| ((*name).to_owned(), shape.clone())).collect()
+    };
+    let linear = named(&[
+        ("head.bias", vec![c]),
+        ("head.mean", vec![d]),
+        ("head.scale", vec![d]),
+        ("head.weight", vec![c, d]),
+    ]);
+    assert_eq!(head("linear"), linear);
+    let mut expected = named(&[
+        ("head.weight", vec![c, w]),
+        ("head.bias", vec![c]),
+        ("head.statistics", vec![2 * levels + 4, 2, w]),
+    ]);
+    for (unit, side, inputs) in [
+        ("lateral.0", 1, d),
+        ("pooled.2", 1, d),
+        ("pooled.4", 1, d),
+        ("pooled.8", 1, d),
+        ("pooled.16", 1, d),
+        ("bottleneck", 3, d + 4 * w),
+        ("smooth.0", 3, w),
+        ("fusion", 3, levels * w),
+    ] {
+        expected.push((format!("head.{unit}.conv.weight"), vec![w, side, side, inputs]));
+        expected.push((format!("head.{unit}.norm.weight"), vec![w]));
+        expected.push((format!("head.{unit}.norm.bias"), vec![w]));
+    }
+    expected.sort();
+    assert_eq!(head("upernet"), expected);
+}
+
+#[test]
 fn a_file_cut_anywhere_is_refused() {
     for head in HEADS {
         let bench = Bench::new(head);
