@@ -91,6 +91,21 @@ pub enum Error {
         /// The norm of the gradient.
         norm: f64,
     },
+    /// A run that would go on with other classes, pictures or masks than it was started with.
+    #[error(
+        "{path}: expected {what} {expected}, with which the run was started, found {found}; resume it with those, or start a run in another folder",
+        path = path.display()
+    )]
+    Origin {
+        /// The run's checkpoint.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the run was started with.
+        expected: String,
+        /// What was given now.
+        found: String,
+    },
     /// The progress callback asked to stop.
     #[error("cancelled after {done} of {total} images")]
     Cancelled {

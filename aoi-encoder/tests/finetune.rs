@@ -252,6 +252,42 @@ fn a_pyramid_learns_predicts_what_it_measured_and_resumes_to_the_same_bits_on_an
 }
 
 #[test]
+fn a_run_is_not_resumed_with_other_classes_pictures_or_masks() {
+    let bench = Bench::new(6);
+    assert_eq!(run(&bench.job("cut", CONFIG), 4).unwrap().ending, Ending::Interrupted);
+    let before = std::fs::read(bench.path("cut/checkpoint.safetensors")).unwrap();
+    let refused = |classes: &[&str], examples: &[Example], word: &str| {
+        let classes: Vec<String> = classes.iter().map(|&c| c.to_owned()).collect();
+        let job = FinetuneJob {
+            classes: &classes,
+            examples,
+            resume: true,
+            config: None,
+            ..bench.job("cut", CONFIG)
+        };
+        let message = run(&job, u64::MAX).unwrap_err().to_string();
+        let words = [word, "checkpoint.safetensors", "with which the run was started", "another folder"];
+        assert!(words.iter().all(|w| message.contains(w)), "{word}: {message}");
+    };
+    let (same, own) = (["pad", "bar"], &bench.examples[..]);
+    refused(&["bar", "pad"], own, r#"["pad", "bar"], with which the run was started, found ["bar", "pad"]"#);
+    refused(&["pad", "wire"], own, "classes");
+    refused(&same, &examples(7), "the number of pictures 6");
+    let changed = |change: &dyn Fn(&mut Vec<Example>)| {
+        let mut examples = own.to_vec();
+        change(&mut examples);
+        examples
+    };
+    refused(&same, &changed(&|e| e.swap(1, 2)), "names of the pictures");
+    refused(&same, &changed(&|e| e[5].name.push('x')), "names of the pictures");
+    refused(&same, &changed(&|e| e[5].picture[[1, 23, 27]] += 1e-6), "pictures with the digest");
+    refused(&same, &changed(&|e| e[5].mask[[1, 23, 27]] ^= 1), "masks with the digest");
+    assert_eq!(std::fs::read(bench.path("cut/checkpoint.safetensors")).unwrap(), before);
+    let again = FinetuneJob { resume: true, config: None, ..bench.job("cut", CONFIG) };
+    assert_eq!(run(&again, u64::MAX).unwrap().ending, Ending::Finished);
+}
+
+#[test]
 fn nonsense_is_refused_with_a_clear_word() {
     let mut bench = Bench::new(5);
     let refused = |job: &FinetuneJob<'_>, words: &[&str]| {

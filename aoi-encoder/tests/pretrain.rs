@@ -64,6 +64,28 @@ impl Bench {
         std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
+    /// The steps that have a training loss in the events files, read as the format says: length, check, event, check.
+    fn event_steps(&self, run: &str) -> Vec<u64> {
+        let mut steps = Vec::new();
+        let paths = std::fs::read_dir(self.path(run)).unwrap().map(|e| e.unwrap().path());
+        for path in paths.filter(|p| p.to_str().unwrap().contains("events.out.")) {
+            let bytes = std::fs::read(path).unwrap();
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let length = usize::try_from(u64::from_le_bytes(rest[..8].try_into().unwrap())).unwrap();
+                let event = &rest[12..12 + length];
+                rest = &rest[12 + length + 4..];
+                if event.windows(13).any(|w| w == b"loss/training") {
+                    // Nine bytes of time, the key of the step, and a step below 128.
+                    assert_eq!(event[9], 16);
+                    steps.push(event[10].into());
+                }
+            }
+        }
+        steps.sort_unstable();
+        steps
+    }
+
     fn assert_same(&self, one: &str, other: &str) {
         for name in SAME {
             assert!(
@@ -112,10 +134,46 @@ fn a_killed_run_loses_only_the_steps_since_its_checkpoint() {
     job.resume = true;
     run(&job, 6).unwrap();
     std::fs::write(bench.path("killed/checkpoint.safetensors"), checkpoint).unwrap();
+    // The clock stands still: the next start would take the file of this one for its own.
+    let events = |second: u64| bench.path(&format!("killed/events.out.tfevents.{second}.aoi.3"));
+    std::fs::rename(events(1), events(0)).unwrap();
     let rows = bench.read("killed/metrics.csv");
     std::fs::write(bench.path("killed/metrics.csv"), &rows[..rows.len() - 9]).unwrap();
     run(&job, u64::MAX).unwrap();
     bench.assert_same("whole", "killed");
+    assert_eq!(bench.event_steps("killed"), bench.event_steps("whole"), "no step twice");
+    assert_eq!(bench.event_steps("whole"), (1..=8).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_run_is_not_resumed_with_other_pictures() {
+    let bench = Bench::new(6);
+    run(&bench.job("cut", CONFIG), 1).unwrap();
+    let resumed = Job { resume: true, config: None, ..bench.job("cut", CONFIG) };
+    let refused = |word: &str| {
+        let message = run(&resumed, u64::MAX).unwrap_err().to_string();
+        let words = [word, "checkpoint.safetensors", "with which the run was started", "another folder"];
+        assert!(words.iter().all(|w| message.contains(w)), "{word}: {message}");
+    };
+    let (own, other) = (bench.path("images/p03_buffer0.png"), bench.path("images/p04_buffer0.png"));
+    let bytes = std::fs::read(&own).unwrap();
+    std::fs::copy(&other, &own).unwrap();
+    refused("pictures with the digest");
+    std::fs::write(&own, &bytes).unwrap();
+    let one = bench.path("images/new.png");
+    std::fs::copy(&own, &one).unwrap();
+    refused("the number of pictures 6");
+    std::fs::remove_file(&one).unwrap();
+    for lighting in 0..2 {
+        let named = |name: &str| bench.path(&format!("images/{name}_buffer{lighting}.png"));
+        std::fs::rename(named("p00"), named("q00")).unwrap();
+    }
+    refused("names of the pictures");
+    for lighting in 0..2 {
+        let named = |name: &str| bench.path(&format!("images/{name}_buffer{lighting}.png"));
+        std::fs::rename(named("q00"), named("p00")).unwrap();
+    }
+    assert_eq!(run(&resumed, u64::MAX).unwrap().ending, Ending::Finished);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! One test for each way in which a weight file can break its promise, and what is said of a good one.
 
+mod damage;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +10,7 @@ use aoi_encoder::weights::{
     ChannelRule, Family, LoadOptions, NumberType, SaveOptions, inspect, load, save, save_with,
 };
 use aoi_encoder::{Config, Error, Grid, Params, Positions, Resampling, Table};
-use aoi_testing::{Seeded, assert_all_close, for_each_case};
+use aoi_testing::{assert_all_close, for_each_case};
 use proptest::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -135,6 +137,39 @@ fn nan_and_infinite_weights_are_refused_and_named() {
         let message = refusal(&serialized(&raw, None));
         assert!(message.contains(name) && message.contains("entry 2"), "{message}");
     }
+}
+
+#[test]
+fn two_tensors_that_come_to_one_name_are_refused_and_both_named() {
+    let name = "blocks.1.norm1.weight";
+    for (own, other) in
+        [(name, "blocks.0.1.norm1.weight"), ("blocks.3.1.norm1.weight", "blocks.0.1.norm1.weight")]
+    {
+        let mut raw = raw("timm_plain");
+        let tensor = raw.remove(name).unwrap();
+        raw.insert(own.to_owned(), tensor.clone());
+        assert!(load_bytes(&serialized(&raw, None)).is_ok(), "{own} alone");
+        raw.insert(other.to_owned(), (Dtype::F32, tensor.1, vec![0; tensor.2.len()]));
+        let message = refusal(&serialized(&raw, None));
+        assert!([own, other].iter().all(|n| message.contains(n)), "{message}");
+        // Behind a wrapper's prefix too, and in a file that is only looked at.
+        let wrapped: Raw = raw.into_iter().map(|(n, t)| (format!("module.{n}"), t)).collect();
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        std::fs::write(&path, serialized(&wrapped, None)).unwrap();
+        let message = inspect(&path, &LoadOptions::default()).unwrap_err().to_string();
+        assert!([own, other].iter().all(|n| message.contains(&format!("module.{n}"))), "{message}");
+    }
+}
+
+#[test]
+fn of_a_tensor_with_and_one_without_the_prefix_the_one_with_it_is_taken_and_the_other_named() {
+    let plain = raw("timm_plain");
+    let mut wrapped: Raw = plain.iter().map(|(n, t)| (format!("module.{n}"), t.clone())).collect();
+    wrapped.insert("norm.weight".to_owned(), (Dtype::F32, vec![16], vec![0; 64]));
+    let weights = load_bytes(&serialized(&wrapped, None)).unwrap();
+    assert_eq!(weights.params.values(), load_bytes(&serialized(&plain, None)).unwrap().params.values());
+    assert!(weights.notes.iter().any(|n| n.contains("left aside: norm.weight")), "{:?}", weights.notes);
 }
 
 #[test]
@@ -332,15 +367,7 @@ proptest! {
 
     #[test]
     fn flipped_bytes_never_panic(seed: u64, count in 1_usize..8) {
-        let mut bytes = std::fs::read(data("timm_plain")).unwrap();
-        let mut chance = Seeded::new(seed);
-        for _ in 0..count {
-            // Mostly in the header, where sizes and names are.
-            let within = if chance.unit() < 0.8 { 3000 } else { bytes.len() };
-            let at = chance.below(within);
-            bytes[at] = u8::try_from(chance.below(256)).unwrap();
-        }
-        match load_bytes(&bytes) {
+        match load_bytes(&damage::damaged(&std::fs::read(data("timm_plain")).unwrap(), seed, count)) {
             Ok(weights) => prop_assert!(weights.params.check_finite().is_ok()),
             Err(e) => prop_assert!(!e.to_string().is_empty()),
         }

@@ -7,11 +7,13 @@
 //!
 //! A mask is an array \[c, height, width\] of 0 and 1.
 
+mod names;
 mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
 
+pub use self::names::{check_classes, check_classes_of};
 pub(crate) use self::write::{encode_rgb, save_grey};
 pub use self::write::{save_rgb, write_label_map, write_multi_label};
 use crate::{Error, Result};
@@ -75,19 +77,9 @@ impl MaskFolder {
     /// Masks of `classes` in `folder`, label maps numbering the classes from 1 in this order.
     ///
     /// # Errors
-    /// When there is no class, or one has an empty name, a path in it, or the name of another.
+    /// As [`check_classes`].
     pub fn new(folder: &Path, classes: Vec<String>) -> Result<Self> {
-        if classes.is_empty() || classes.len() > usize::from(u16::MAX) {
-            return Err(Error::option("classes", "1 to 65535 names", classes.len()));
-        }
-        for (i, class) in classes.iter().enumerate() {
-            if class.is_empty() || class.starts_with('.') || class.contains(['/', '\\', '\0', ':']) {
-                return Err(Error::option("class", "a name that can name a file", format!("{class:?}")));
-            }
-            if classes[..i].contains(class) {
-                return Err(Error::option("classes", "different names", format!("{class:?} twice")));
-            }
-        }
+        check_classes(&classes)?;
         Ok(Self { folder: folder.to_owned(), classes, values: MaskValues::Index })
     }
 

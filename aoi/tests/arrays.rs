@@ -39,6 +39,38 @@ fn search_finds_what_numpy_finds_under_every_metric() {
 }
 
 #[test]
+fn info_says_every_part_of_the_architecture_in_words_and_as_json() {
+    let learned = |prefix: &str, resampling: &str| serde_json::json!({"kind": "learned", "prefix": prefix, "resampling": resampling});
+    let bench = Bench::new();
+    // Norms, positions, feed-forward, LayerScale, bias of q, k and v of four families; words that the text has too.
+    for (case, epsilon, positions, feedforward, scale, words) in [
+        ("timm_plain", 1e-6, learned("class", "antialiased"), "gelu", false, "epsilon 1e-6"),
+        ("timm_swiglu", 1e-6, learned("class", "antialiased"), "swiglu", true, "SwiGlu"),
+        ("dinov2", 1e-6, learned("class", "offset"), "gelu", true, "layer scale: true"),
+        ("hugging_face_vit", 1e-12, learned("class", "plain"), "gelu", false, "epsilon 1e-12"),
+    ] {
+        let path = fixture(&format!("aoi-encoder/tests/data/{case}/weights.safetensors"));
+        let info = |more: &str| {
+            let said = bench.aoi(&format!("encoder info {}{more}", path.display()));
+            assert_eq!(said.code, 0, "{case}: {said:?}");
+            said.out
+        };
+        let json: serde_json::Value = serde_json::from_str(&info(" --json")).unwrap();
+        assert_eq!(json["norm_epsilon"], epsilon, "{case}");
+        assert_eq!((&json["positions"], &json["feedforward"]), (&positions, &feedforward.into()), "{case}");
+        assert_eq!((&json["layer_scale"], &json["qkv_bias"]), (&scale.into(), &true.into()), "{case}");
+        for key in ["family", "width", "depth", "heads", "hidden", "patch", "channels", "registers", "grid"] {
+            assert!(!json[key].is_null(), "{case}: {key}");
+        }
+        for key in ["image", "parameters", "number_types", "notes", "problems"] {
+            assert!(!json[key].is_null(), "{case}: {key}");
+        }
+        let text = info("");
+        assert!(text.contains(words) && text.contains("norms: epsilon 1e-"), "{case}: {text}");
+    }
+}
+
+#[test]
 fn arrays_that_are_no_rows_of_f32_are_refused_by_name() {
     let bench = Bench::new();
     write_npy(bench.path("rows.npy"), &Array2::<f32>::zeros((3, 2))).unwrap();

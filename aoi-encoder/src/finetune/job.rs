@@ -37,7 +37,7 @@ pub struct FinetuneJob<'a> {
     pub run: PathBuf,
     /// The configuration; when resuming, none takes that of the run, and one that resolves to another is refused.
     pub config: Option<FinetuneConfig>,
-    /// Whether to go on from the run's checkpoint.
+    /// Whether to go on from the run's checkpoint; with other classes, pictures or masks, that is refused.
     pub resume: bool,
     /// Threads; results do not depend on them.
     pub threads: usize,
@@ -67,7 +67,7 @@ pub struct FinetuneSummary {
 /// since 1970 and decides nothing but what is reported.
 ///
 /// # Errors
-/// [`Error::Config`], [`Error::Shape`], [`Error::NotFinite`], [`Error::Format`], [`Error::Io`] for configuration, examples and files, [`Error::Diverged`] when
+/// [`Error::Config`], [`Error::Shape`], [`Error::NotFinite`], [`Error::Format`], [`Error::Io`] for configuration, examples and files, [`Error::Origin`] for a run that was started with others, [`Error::Diverged`] when
 /// loss or gradient is no longer a number; the last checkpoint stays.
 pub fn finetune(
     job: &FinetuneJob<'_>,

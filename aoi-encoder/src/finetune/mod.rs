@@ -13,6 +13,7 @@
 mod batch;
 mod config;
 mod enlarge;
+mod head;
 mod job;
 mod loss;
 mod network;
@@ -28,10 +29,11 @@ mod upernet;
 
 pub use batch::NetworkBatches;
 pub use config::{FinetuneConfig, HeadKind, LengthSection, LossSection, StepSection, UpernetSection};
+pub use head::{Head, HeadLayers};
 pub use job::{Example, FinetuneJob, FinetuneSummary, finetune};
 pub use loss::Loss;
 pub use network::{Depth, Network};
-pub use result::{Head, HeadLayers, Tuned};
+pub use result::Tuned;
 pub use standard::Standard;
 pub use tape::NetworkTape;
 pub use tuning::{Trained, Tuning};

@@ -94,9 +94,6 @@ impl Network {
     /// # Errors
     /// [`Error::Config`] for an impossible encoder, no class or no width.
     pub fn upernet(config: &Config, classes: usize, width: usize) -> Result<Self> {
-        if width == 0 || width > 1 << 12 {
-            return Err(Error::config("upernet.width", "1 to 4096", &width));
-        }
         let mut table = table(config, classes)?;
         upernet::push(&mut table, config, classes, width)?;
         let layers = Layers::Upernet(Box::new(Upernet::new(&table, config, width, config.grid)), width);

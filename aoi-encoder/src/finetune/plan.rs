@@ -9,12 +9,15 @@ use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
 use crate::images::{self, Normalisation, channels_expected};
 use crate::optimise::Schedule;
+use crate::train::origin::Origin;
 use crate::train::{Augmentation, text};
 use crate::{Config, Error, Params, Result, Table};
 
 /// What stays the same during a run.
 pub(super) struct Plan<'a> {
     pub(super) config: FinetuneConfig,
+    /// What the run is made from.
+    pub(super) origin: Origin,
     pub(super) examples: &'a [Example],
     pub(super) classes: &'a [String],
     pub(super) normalisation: Normalisation,
@@ -85,7 +88,9 @@ impl<'a> Plan<'a> {
         let schedule = Schedule { peak: options.rate, last: options.last_rate, warm_up, steps };
         schedule.check()?;
         text::check_same(&job.run.join("config.toml"), stored, &config)?;
+        let examples = job.examples.iter().map(|e| (e.name.as_str(), &e.picture, &e.mask));
         Ok(Self {
+            origin: Origin::of_examples(job.classes, examples),
             examples: job.examples,
             classes: job.classes,
             normalisation,

@@ -5,64 +5,22 @@ use std::path::Path;
 use ndarray::{Array2, Array3, ArrayRef3, Axis};
 use rayon::prelude::*;
 use safetensors::SafeTensors;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::Standard;
 use super::enlarge::Enlarge;
+use super::head::{Said, upernet_table};
 use super::loss::sigmoid;
 use super::upernet::{self, Upernet, UpernetTape};
+use super::{Head, HeadLayers, Standard};
 use crate::images::{self, Normalisation, Stitch, Tile};
 use crate::tiled::{each_group, whole_grid};
 use crate::weights::{self, LoadOptions, SaveOptions};
 use crate::{
-    Config, Encoder, Error, Features, Grid, Params, Result, Table, TiledPass, Tiling, Workspace,
-    encode_picture,
+    Config, Encoder, Error, Features, Grid, Params, Result, TiledPass, Tiling, Workspace, encode_picture,
 };
 
 /// The head's key in what a file's metadata say.
 const KEY: &str = "head";
-
-/// What a file's metadata say of its head.
-#[derive(Debug, Deserialize)]
-struct Said {
-    classes: Vec<String>,
-    /// The width of a head over several blocks; absent, the head is linear.
-    #[serde(default)]
-    upernet: Option<usize>,
-}
-
-/// The head of a network.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Head {
-    /// Names of the classes.
-    pub classes: Vec<String>,
-    /// Its numbers.
-    pub layers: HeadLayers,
-}
-
-/// The numbers of a head.
-#[derive(Debug, Clone, PartialEq)]
-pub enum HeadLayers {
-    /// One linear layer.
-    Linear {
-        /// What its input is standardised with.
-        standard: Standard,
-        /// \[c, d\], row by row.
-        weight: Vec<f32>,
-        /// \[c\]
-        bias: Vec<f32>,
-    },
-    /// The head over several blocks, [`super::Network::upernet`].
-    Upernet {
-        /// Channels of its maps.
-        width: usize,
-        /// Its tensors, in the order of the network's table.
-        values: Vec<f32>,
-        /// Mean and variance of every column of its norms, \[norms, 2, width\].
-        statistics: Vec<f32>,
-    },
-}
 
 /// A fine-tuned network: pictures of any size to one probability a pixel and class.
 #[derive(Debug)]
@@ -70,61 +28,6 @@ pub struct Tuned {
     encoder: Encoder,
     normalisation: Normalisation,
     head: Head,
-}
-
-/// Name, shape and numbers of a tensor in a file.
-type Named<'a> = (String, Vec<usize>, &'a [f32]);
-
-impl Head {
-    /// The tensors by their names in a file.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for the first whose numbers do not belong to the encoder.
-    fn tensors(&self, config: &Config) -> Result<Vec<Named<'_>>> {
-        let (c, d) = (self.classes.len(), config.width);
-        let (table, values): (Option<Table>, Vec<Named<'_>>) = match &self.layers {
-            HeadLayers::Linear { standard, weight, bias } => {
-                let named = [
-                    ("head.weight", vec![c, d], weight),
-                    ("head.bias", vec![c], bias),
-                    ("head.mean", vec![d], &standard.mean),
-                    ("head.scale", vec![d], &standard.scale),
-                ];
-                (None, named.map(|(name, shape, values)| (name.to_owned(), shape, &values[..])).into())
-            }
-            HeadLayers::Upernet { width, values, statistics } => {
-                let table = upernet_table(config, c, *width)?;
-                let units = Upernet::new(&table, config, *width, config.grid).units();
-                let shape = vec![units, 2, *width];
-                let mut named = vec![(STATISTICS.to_owned(), shape, &statistics[..])];
-                if values.len() == table.len() {
-                    let tensors = table.tensors().iter();
-                    named.extend(tensors.map(|t| (t.name.clone(), t.shape.clone(), &values[t.range()])));
-                }
-                (Some(table), named)
-            }
-        };
-        let expected = table.map_or(0, |table| table.len());
-        let found = if let HeadLayers::Upernet { values, .. } = &self.layers { values.len() } else { 0 };
-        let shapes = values.iter().map(|(name, shape, v)| (&name[..], shape.iter().product(), v.len()));
-        for (name, expected, found) in std::iter::once(("head", expected, found)).chain(shapes) {
-            if found != expected || c == 0 {
-                let expected = format!("[{expected}] numbers in {name}");
-                return Err(Error::Shape { what: "head", expected, found: vec![found] });
-            }
-        }
-        Ok(values)
-    }
-}
-
-/// The tensor of the norms' statistics.
-const STATISTICS: &str = "head.statistics";
-
-/// Names, shapes and places of the numbers of a head over several blocks.
-fn upernet_table(config: &Config, classes: usize, width: usize) -> Result<Table> {
-    let mut table = Table::default();
-    upernet::push(&mut table, config, classes, width)?;
-    Ok(table)
 }
 
 impl Tuned {
@@ -157,33 +60,15 @@ impl Tuned {
     /// Reads what [`Tuned::write`] wrote.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Format`] for a file that is no fine-tuned network, and as [`weights::load`].
+    /// [`Error::Io`], [`Error::Format`] for a file that is no fine-tuned network or whose head does not fit (every tensor is named), and as [`weights::load`].
     pub fn load(path: &Path) -> Result<Self> {
         let bad =
             |found: String| Error::Format { path: path.to_owned(), expected: "a fine-tuned network", found };
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let Said { classes, upernet } =
-            said(path, &bytes)?.ok_or_else(|| bad("no head in its metadata".to_owned()))?;
+        let said = said(path, &bytes)?.ok_or_else(|| bad("no head in its metadata".to_owned()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
-        let loaded = weights::load(path, &LoadOptions::default())?;
-        let numbers = |name: &str| {
-            let view = file.tensor(name).map_err(|e| bad(format!("{name}: {e}")))?;
-            let mut numbers = vec![0.0; view.shape().iter().product()];
-            weights::numbers(name, &view, &mut numbers)?;
-            Ok::<_, Error>(numbers)
-        };
-        let layers = if let Some(width) = upernet {
-            let table = upernet_table(&loaded.config, classes.len(), width)?;
-            let mut values = Vec::with_capacity(table.len());
-            for tensor in table.tensors() {
-                values.extend(numbers(&tensor.name)?);
-            }
-            HeadLayers::Upernet { width, values, statistics: numbers(STATISTICS)? }
-        } else {
-            let standard = Standard { mean: numbers("head.mean")?, scale: numbers("head.scale")? };
-            HeadLayers::Linear { standard, weight: numbers("head.weight")?, bias: numbers("head.bias")? }
-        };
-        let head = Head { classes, layers };
+        let loaded = weights::load_bytes(path, &bytes, &LoadOptions::default())?;
+        let head = said.read(&loaded.config, &file, &bad)?;
         let normalisation = loaded.normalisation(None, None)?;
         Self::new(&loaded.config, &loaded.params, normalisation, head).map_err(|e| match e {
             Error::Shape { .. } => bad(e.to_string()),
@@ -202,13 +87,9 @@ impl Tuned {
         head: &Head,
     ) -> Result<()> {
         let tensors = head.tensors(config)?;
-        let said = match head.layers {
-            HeadLayers::Linear { .. } => json!({"classes": head.classes}),
-            HeadLayers::Upernet { width, .. } => json!({"classes": head.classes, "upernet": width}),
-        };
         let options = SaveOptions { normalisation: Some(normalisation.clone()), ..SaveOptions::default() };
         let tensors: Vec<_> = tensors.iter().map(|(n, shape, v)| (&n[..], shape.clone(), *v)).collect();
-        weights::save_beside(path, config, params, &options, (&tensors, (KEY, said)))
+        weights::save_beside(path, config, params, &options, (&tensors, (KEY, head.said())))
     }
 
     /// Names of the classes.

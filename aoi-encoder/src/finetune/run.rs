@@ -6,8 +6,8 @@ use ndarray::Array3;
 
 use super::panel::prediction_png;
 use super::plan::Plan;
-use super::result::{Head, HeadLayers, Tuned};
-use super::{FinetuneJob, NetworkTape, overlap, upernet};
+use super::result::Tuned;
+use super::{FinetuneJob, Head, HeadLayers, NetworkTape, overlap, upernet};
 use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
 use crate::optimise::{AdamW, AdamWOptions, clip};
@@ -42,10 +42,9 @@ impl<'a> Run<'a> {
         };
         let mut optimiser = AdamW::new(table, adamw)?;
         let mut trained = plan.trained.initial(&plan.base, &plan.odds, plan.config.seed);
-        let mut state =
-            State { step: 0, best: None, since_best: 0, ended: false, config: plan.config.to_toml()? };
+        let mut state = State::new(plan.config.to_toml()?, plan.origin.clone());
         if started {
-            let (stored, mut arrays) = checkpoint::read(&job.run.join(CHECKPOINT), table, 3)?;
+            let (stored, mut arrays) = checkpoint::read(&job.run.join(CHECKPOINT), (table, 3), &plan.origin)?;
             let (Some(second), Some(first), Some(own)) = (arrays.pop(), arrays.pop(), arrays.pop()) else {
                 unreachable!("three arrays were read")
             };
@@ -174,7 +173,7 @@ impl Trainee for Run<'_> {
             let network = (plan.network.config(), &encoder);
             Tuned::write(&self.folder.join("network.safetensors"), network, &plan.normalisation, &head)?;
         } else {
-            self.state.since_best += 1;
+            self.state.since_best = self.state.since_best.saturating_add(1);
         }
         Ok(missed)
     }

@@ -9,6 +9,7 @@ mod stack;
 mod tiles;
 
 pub use decode::decode;
+#[cfg(feature = "training")]
 pub(crate) use prepare::channels_expected;
 pub use prepare::{Normalisation, crop, pad, repeat_grey};
 pub use resize::resize;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use super::origin::Origin;
 use crate::weights::write_tensors;
 use crate::{Error, Params, Result, Table};
 
@@ -26,6 +27,15 @@ pub(crate) struct State {
     pub(crate) ended: bool,
     /// The resolved configuration.
     pub(crate) config: String,
+    /// What the run is made from.
+    pub(crate) origin: Origin,
+}
+
+impl State {
+    /// Before the first step.
+    pub(crate) fn new(config: String, origin: Origin) -> Self {
+        Self { step: 0, best: None, since_best: 0, ended: false, config, origin }
+    }
 }
 
 /// Names of the arrays, in the order they are handed over: weights, both moments, and the running mean where there is one.
@@ -47,11 +57,15 @@ pub(crate) fn write(path: &Path, state: &State, arrays: &[&Params<f32>]) -> Resu
     write_tensors(path, all, Some(HashMap::from([(STATE_KEY.to_owned(), json)])))
 }
 
-/// Reads a checkpoint of `count` arrays laid out by `table`.
+/// Reads a checkpoint of `count` arrays laid out by `table`, of a run that is to go on with `origin`.
 ///
 /// # Errors
-/// [`Error::Io`], or [`Error::Format`] for a file that is no checkpoint of this network.
-pub(crate) fn read(path: &Path, table: &Arc<Table>, count: usize) -> Result<(State, Vec<Params<f32>>)> {
+/// [`Error::Io`], [`Error::Format`] for a file that is no checkpoint of this network, [`Error::Origin`] for a run made from something else.
+pub(crate) fn read(
+    path: &Path,
+    (table, count): (&Arc<Table>, usize),
+    origin: &Origin,
+) -> Result<(State, Vec<Params<f32>>)> {
     let bad =
         |found: String| Error::Format { path: path.to_owned(), expected: "a checkpoint of this run", found };
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
@@ -63,6 +77,7 @@ pub(crate) fn read(path: &Path, table: &Arc<Table>, count: usize) -> Result<(Sta
         .and_then(|m| m.get(STATE_KEY))
         .ok_or_else(|| bad("no state".to_owned()))?;
     let state: State = serde_json::from_str(json).map_err(|e| bad(e.to_string()))?;
+    state.origin.check_same(path, origin)?;
     let mut arrays = Vec::with_capacity(count);
     for array in &ARRAYS[..count] {
         let mut params = Params::zeros(table.clone());

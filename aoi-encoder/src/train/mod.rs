@@ -12,6 +12,7 @@ pub(crate) mod course;
 mod curve;
 mod events;
 mod metrics;
+pub(crate) mod origin;
 mod panel;
 mod pictures;
 mod plan;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use ndarray::Array3;
 
+use super::origin::Origin;
 use crate::chance::{Chance, Purpose};
 use crate::images::{self, Normalisation, Stack};
 use crate::{Error, Result};
@@ -60,6 +61,14 @@ impl Pictures {
     /// Grey pictures are repeated to so many channels from now on; nothing may have been read before.
     pub(super) fn set_channels(&mut self, channels: usize) {
         self.channels = channels;
+    }
+
+    /// What tells these pictures from others: every file is read once, which takes a small part of what decoding it does.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn origin(&self) -> Result<Origin> {
+        Origin::of_files(&self.stacks)
     }
 
     /// Picture `index`, values 0 to 1.

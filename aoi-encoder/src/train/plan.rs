@@ -2,6 +2,7 @@
 
 use ndarray::{Array3, Array4, ArrayRef3, Axis};
 
+use super::origin::Origin;
 use super::pictures::Pictures;
 use super::{Augmentation, Job, PretrainConfig, text};
 use crate::chance::{Chance, Purpose};
@@ -13,6 +14,8 @@ use crate::{Error, Result};
 /// What stays the same during a run.
 pub(super) struct Plan {
     pub(super) config: PretrainConfig,
+    /// What the run is made from.
+    pub(super) origin: Origin,
     pub(super) mae: Mae,
     pub(super) pictures: Pictures,
     pub(super) normalisation: Normalisation,
@@ -67,7 +70,8 @@ impl Plan {
         let schedule = Schedule { peak, last: config.optimiser.last_rate, warm_up, steps };
         schedule.check()?;
         text::check_same(&stored, stored_config.as_ref(), &config)?;
-        Ok(Self { config, mae, pictures, normalisation, schedule, batch, steps_per_epoch })
+        let origin = pictures.origin()?;
+        Ok(Self { config, origin, mae, pictures, normalisation, schedule, batch, steps_per_epoch })
     }
 
     /// Picture `index`, varied by `augmentation`, normalised.

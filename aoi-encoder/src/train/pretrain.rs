@@ -19,7 +19,7 @@ pub struct Job {
     pub run: PathBuf,
     /// The configuration; when resuming, none takes that of the run, and one that resolves to another is refused.
     pub config: Option<PretrainConfig>,
-    /// Whether to go on from the run's checkpoint.
+    /// Whether to go on from the run's checkpoint; with other pictures, that is refused.
     pub resume: bool,
     /// Threads; results do not depend on them.
     pub threads: usize,
@@ -48,7 +48,7 @@ pub struct Summary {
 /// decides nothing but what is reported.
 ///
 /// # Errors
-/// [`Error::Config`], [`Error::Format`], [`Error::Io`] for configuration, pictures and files, [`Error::Diverged`] when loss or gradient
+/// [`Error::Config`], [`Error::Format`], [`Error::Io`] for configuration, pictures and files, [`Error::Origin`] for a run that was started with other pictures, [`Error::Diverged`] when loss or gradient
 /// is no longer a number; the last checkpoint stays.
 ///
 /// # Panics

@@ -42,11 +42,11 @@ impl<'a> Run<'a> {
         let mut weights = plan.mae.initial(plan.config.seed);
         let averaging = options.average > 0.0;
         let mut average = averaging.then(|| Average::new(&weights, options.average)).transpose()?;
-        let mut state =
-            State { step: 0, best: None, since_best: 0, ended: false, config: plan.config.to_toml()? };
+        let mut state = State::new(plan.config.to_toml()?, plan.origin.clone());
         if started {
             let path = job.run.join("checkpoint.safetensors");
-            let (stored, mut arrays) = checkpoint::read(&path, table, if averaging { 4 } else { 3 })?;
+            let (stored, mut arrays) =
+                checkpoint::read(&path, (table, if averaging { 4 } else { 3 }), &plan.origin)?;
             if averaging {
                 average = arrays.pop().map(|mean| Average::new(&mean, options.average)).transpose()?;
             }
@@ -152,7 +152,7 @@ impl Trainee for Run<'_> {
             };
             save_with(&self.folder.join("encoder.safetensors"), plan.mae.config(), &encoder, &options)?;
         } else {
-            self.state.since_best += 1;
+            self.state.since_best = self.state.since_best.saturating_add(1);
         }
         Ok(loss)
     }

@@ -117,8 +117,8 @@ fn short(keys: &Map<String, Value>) -> Result<Hints, String> {
     })
 }
 
-/// Our own metadata: every field of the configuration.
-pub(super) fn to_own(config: &Config) -> Value {
+/// Every field of a configuration, as the metadata of our own format say it.
+pub fn architecture(config: &Config) -> Value {
     let positions = match config.positions {
         Positions::SinCos => json!({"kind": "sin_cos"}),
         Positions::Learned { prefix, resampling } => json!({
@@ -221,10 +221,10 @@ mod tests {
     fn every_preset_survives_our_own_metadata() {
         for name in preset_names() {
             let config = Config::preset(&name).unwrap();
-            assert_eq!(own(&to_own(&config).to_string()), Ok(config), "{name}");
+            assert_eq!(own(&architecture(&config).to_string()), Ok(config), "{name}");
         }
         let config = Config { positions: Positions::SinCos, qkv_bias: false, ..Config::paper() };
-        assert_eq!(own(&to_own(&config).to_string()), Ok(config));
+        assert_eq!(own(&architecture(&config).to_string()), Ok(config));
     }
 
     #[test]

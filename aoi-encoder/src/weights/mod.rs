@@ -17,9 +17,9 @@ use safetensors::tensor::TensorView;
 use crate::images::Normalisation;
 use crate::{Config, Error, Params, Resampling, Result, Table};
 
-pub use config_json::Hints;
+pub use config_json::{Hints, architecture};
 pub use names::Family;
-pub(crate) use read::numbers;
+pub(crate) use read::{is_readable, numbers};
 #[cfg(feature = "training")]
 pub(crate) use save::save_beside;
 pub(crate) use save::{METADATA_KEY, write_tensors};
@@ -110,6 +110,7 @@ impl std::fmt::Display for Inspection {
             self.config.feedforward, self.config.positions
         )?;
         writeln!(f, "layer scale: {}, bias of q, k, v: {}", self.config.layer_scale, self.config.qkv_bias)?;
+        writeln!(f, "norms: epsilon {:e}", self.config.norm_epsilon)?;
         let types: Vec<String> =
             self.number_types.iter().map(|(t, n)| format!("{n} tensors of {t}")).collect();
         writeln!(f, "parameters: {} ({})", self.parameters, types.join(", "))?;
@@ -135,12 +136,20 @@ struct Plan {
 /// Loads `path`: a safetensors file, or a folder with `model.safetensors`. A `config.json` beside it is read too.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Format`] for a file that is not safetensors, [`Error::Weights`] naming every missing, unused and misshapen
+/// [`Error::Io`], [`Error::Format`] for a file that is not safetensors, [`Error::Weights`] naming every missing, unused, misshapen and doubled
 /// tensor, [`Error::NotFinite`] for NaN or infinite weights, [`Error::Config`] for an impossible architecture.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Weights> {
     let (file, bytes) = read_file(path)?;
-    let parsed = parse(&file, &bytes)?;
-    let mut plan = plan(&file, &parsed, options)?;
+    load_bytes(&file, &bytes, options)
+}
+
+/// As [`load`], the bytes of `file` at hand.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_bytes(file: &Path, bytes: &[u8], options: &LoadOptions) -> Result<Weights> {
+    let parsed = parse(file, bytes)?;
+    let mut plan = plan(file, &parsed, options)?;
     if !plan.problems.is_empty() {
         return Err(Error::Weights { family: plan.family.name(), problems: plan.problems });
     }
@@ -220,12 +229,21 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parsed<'a>> {
             vec![format!("no patch projection or class token of a known family among {}", list(&names))];
         return Err(Error::Weights { family: "unknown", problems });
     };
-    let (mut tensors, mut outside) = (Tensors::new(), Vec::new());
+    let (mut tensors, mut outside, mut problems) = (Tensors::new(), Vec::new(), Vec::new());
+    let mut originals = BTreeMap::new();
     for (name, view) in all {
-        match name.strip_prefix(prefix.as_str()) {
-            Some(inner) => _ = tensors.insert(names::flat_blocks(inner), view),
-            None => outside.push(name),
+        let Some(inner) = name.strip_prefix(prefix.as_str()) else {
+            outside.push(name);
+            continue;
+        };
+        let flat = names::flat_blocks(inner);
+        tensors.insert(flat.clone(), view);
+        if let Some(other) = originals.insert(flat.clone(), name.clone()) {
+            problems.push(format!("{other} and {name} are both {flat}: keep one"));
         }
+    }
+    if !problems.is_empty() {
+        return Err(Error::Weights { family: family.name(), problems });
     }
     outside.sort();
     Ok(Parsed { family, tensors, outside, own, normalisation })
@@ -263,7 +281,7 @@ fn plan(path: &Path, parsed: &Parsed<'_>, options: &LoadOptions) -> Result<Plan>
                 Some(view) if !same_shape(view.shape(), &shape) => {
                     problems.push(format!("{source}: expected shape {shape:?}, found {:?}", view.shape()));
                 }
-                Some(view) if !read::is_readable(view.dtype()) => {
+                Some(view) if !is_readable(view.dtype()) => {
                     problems.push(format!("{source}: expected f32, f16 or bf16, found {:?}", view.dtype()));
                 }
                 Some(_) => {}

@@ -10,7 +10,7 @@ use super::ChannelRule;
 use crate::{Config, Error, Params, Result, Table};
 
 /// Whether weights may be of this type.
-pub(super) fn is_readable(dtype: Dtype) -> bool {
+pub(crate) fn is_readable(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16)
 }
 

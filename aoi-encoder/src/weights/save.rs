@@ -80,7 +80,7 @@ fn write(
 ) -> Result<()> {
     params.check_table(config)?;
     // One entry for everything: several would be written in an order that changes from run to run.
-    let mut said = config_json::to_own(config);
+    let mut said = config_json::architecture(config);
     if let Some((key, value)) = entry {
         said[key] = value;
     }

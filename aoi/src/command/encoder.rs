@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use aoi_encoder::weights::{Inspection, inspect};
+use aoi_encoder::weights::{Inspection, architecture, inspect};
 use aoi_encoder::{EmbedOptions, Error, Tiling, embed};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -112,21 +112,17 @@ fn info(arguments: &InfoArguments) -> Result<Outcome, Error> {
     let found = inspect(&arguments.weights.weights, &arguments.weights.load.options())?;
     if arguments.json {
         let Inspection { family, config, parameters, number_types, notes, problems } = &found;
-        let summary = json!({
-            "family": family.name(),
-            "width": config.width,
-            "depth": config.depth,
-            "heads": config.heads,
-            "hidden": config.hidden,
-            "patch": config.patch,
-            "channels": config.channels,
-            "registers": config.registers,
-            "image": [config.grid.rows * config.patch, config.grid.columns * config.patch],
-            "parameters": parameters,
-            "number_types": number_types,
-            "notes": notes,
-            "problems": problems,
-        });
+        let mut summary = architecture(config);
+        for (key, value) in [
+            ("family", json!(family.name())),
+            ("image", json!([config.grid.rows * config.patch, config.grid.columns * config.patch])),
+            ("parameters", json!(parameters)),
+            ("number_types", json!(number_types)),
+            ("notes", json!(notes)),
+            ("problems", json!(problems)),
+        ] {
+            summary[key] = value;
+        }
         println!("{summary}");
     } else {
         print!("{found}");

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// `mask` \[c, height, width\], anything but 0 being set.
 ///
 /// # Errors
-/// When there is not one plane a class, or the system cannot write.
+/// When there is not one plane a class, a class cannot name a file ([`super::check_classes`]), or the system cannot write.
 #[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
 pub fn write_multi_label(
     folder: &Path,
@@ -28,6 +28,7 @@ pub fn write_multi_label(
         let what = format!("mask of {name}");
         return Err(Error::Mismatch { what, expected, found, remedy: "give one plane a class" });
     }
+    super::check_classes(classes)?;
     let own = folder.join(name);
     std::fs::create_dir_all(&own).map_err(Error::io(&own))?;
     for (class, plane) in classes.iter().zip(mask.outer_iter()) {
@@ -114,6 +115,21 @@ mod tests {
                 assert_eq!(set, if class == 0 { vec![] } else { vec![usize::from(class) - 1] });
             }
         }
+    }
+
+    #[test]
+    fn a_class_that_is_a_path_writes_nothing_inside_or_outside_the_folder() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("out");
+        std::fs::create_dir(&folder).unwrap();
+        let absolute = above.path().join("abs").display().to_string();
+        for class in ["../../x", "../x", "a/b", "", &absolute] {
+            let classes = ["wire".to_owned(), class.to_owned()];
+            let written = write_multi_label(&folder, "p", &classes, Array3::zeros((2, 2, 2)).view());
+            assert!(written.is_err(), "{class}");
+        }
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(above.path()).unwrap().count(), 1);
     }
 
     #[test]

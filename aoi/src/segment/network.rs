@@ -10,6 +10,7 @@ use aoi_encoder::ndarray::{Array3, ArrayRef3};
 use super::Settings;
 use super::predictor::{Predictor, thresholds};
 use crate::Result;
+use crate::masks::check_classes_of;
 
 /// Segments pictures with a fine-tuned network ([`aoi_encoder::finetune`]); of the settings, thresholds and decision count.
 #[derive(Debug)]
@@ -24,9 +25,10 @@ impl NetworkSegmenter {
     /// Loads a network; results do not depend on `threads`.
     ///
     /// # Errors
-    /// When the file is no fine-tuned network, or the settings do not fit its classes.
+    /// When the file is no fine-tuned network, one of its classes cannot name a file, or the settings do not fit its classes.
     pub fn load(path: &Path, settings: Settings, threads: usize) -> Result<Self> {
         let network = Tuned::load(path)?;
+        check_classes_of(path, network.classes())?;
         settings.check(network.classes().len())?;
         let name = path.display().to_string();
         Ok(Self { network, settings, workspace: Mutex::new(Workspace::new(threads)?), name })

@@ -8,6 +8,7 @@ use aoi_retrieval::{
 
 use super::index::ENCODER;
 use super::{Settings, decide};
+use crate::masks::check_classes;
 use crate::patch_encoder::{EncodedPicture, PatchEncoder};
 use crate::{Error, Result};
 
@@ -64,7 +65,7 @@ impl<'a> Segmenter<'a> {
     /// Prepares an exact search over the bank on the CPU; results do not depend on `threads`.
     ///
     /// # Errors
-    /// When bank, encoder and settings do not fit together, or the bank is empty.
+    /// When bank, encoder and settings do not fit together, a class of the bank cannot name a file, or the bank is empty.
     pub fn new(
         encoder: &'a dyn PatchEncoder,
         bank: &'a Bank,
@@ -88,6 +89,7 @@ impl<'a> Segmenter<'a> {
         threads: usize,
     ) -> Result<Self> {
         check_encoder(bank, encoder)?;
+        check_classes(bank.classes())?;
         settings.check(bank.classes().len())?;
         let remedy = "search over the keys of the bank";
         let (expected, found) = ((bank.rows(), bank.width()), (search.rows(), search.width()));

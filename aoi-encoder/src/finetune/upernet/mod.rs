@@ -21,12 +21,14 @@ pub(super) use self::tape::UpernetTape;
 use self::unit::Unit;
 use super::enlarge::Enlarge;
 use crate::gradient::{Linear, Scalar, fit};
-use crate::{Config, Grid, Precision, Result, Role, Table};
+use crate::{Config, Error, Grid, Precision, Result, Role, Table};
 
 /// Blocks that are looked at; fewer where the encoder has fewer.
 const LEVELS: usize = 4;
 /// Cells along one side of the coarse grids.
 const BINS: [usize; 4] = [2, 4, 8, 16];
+/// Channels of its maps at most.
+const WIDEST: usize = 1 << 12;
 
 /// The head behind the final norm of the last blocks, up to one logit a patch and class.
 #[derive(Debug, Clone)]
@@ -50,11 +52,19 @@ pub(super) fn levels(config: &Config) -> Vec<usize> {
     (config.depth.saturating_sub(LEVELS)..config.depth).collect()
 }
 
+/// Units of the head, in the order of their statistics.
+pub(super) fn units(config: &Config) -> usize {
+    2 * (levels(config).len() - 1) + BINS.len() + 2
+}
+
 /// Adds the head's tensors.
 ///
 /// # Errors
-/// [`crate::Error::Config`] when the parameters cannot be counted.
+/// [`Error::Config`] for an impossible width, and when the parameters cannot be counted.
 pub(super) fn push(table: &mut Table, config: &Config, classes: usize, width: usize) -> Result<()> {
+    if !(1..=WIDEST).contains(&width) {
+        return Err(Error::config("upernet.width", format!("1 to {WIDEST}"), &width));
+    }
     let (d, levels) = (config.width, levels(config).len());
     for level in 0..levels - 1 {
         Unit::push(table, &format!("head.lateral.{level}"), 1, (d, width))?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aoi::masks::{MaskFolder, MaskValues};
+use aoi::masks::{MaskFolder, MaskValues, check_classes_of};
 use aoi::patch_encoder::{PatchEncoder, VitOptions, open};
 use aoi::segment::{Decision, NetworkSegmenter, Predictor, Segmenter, Settings};
 use aoi_encoder::Tiling;
@@ -205,7 +205,9 @@ impl PredictorArguments {
     }
 }
 
-/// Opens a bank.
+/// Opens a bank, whose classes have to be able to name files.
 pub(crate) fn bank(path: &Path) -> Result<Bank, Failure> {
-    Ok(Bank::open(path).map_err(aoi::Error::from)?)
+    let bank = Bank::open(path).map_err(aoi::Error::from)?;
+    check_classes_of(path, bank.classes())?;
+    Ok(bank)
 }
