@@ -14,8 +14,8 @@ ALL = [*FAST, *COMPRESSED, "sklearn", "usearch", "hnswlib"]
 # Rows times queries up to which a peer is measured: compressed indexes scan the bank once a query, and the others sort all scores too; beyond, they take ten
 # to twenty times as long as the fast ones.
 MOST = {name: 20_480_000 if name in COMPRESSED else 10_240_000 for name in ALL if name not in FAST}
-# Peers of a bank hold a copy each.
-MOST_ROWS = {name: 1_000_000 if name in COMPRESSED else 150_000 for name in MOST}
+# Peers of a bank hold a copy each, all at once: more do not fit into 24 GB.
+MOST_ROWS = 150_000
 # Scores of a peer's rows may be this far below the exact ones: f32 rounding of a sum of a few hundred products of unit rows.
 TOLERANCE = 2e-6
 
@@ -94,7 +94,7 @@ def best_core(interpreter, bank, options):
 
 
 def takes_part(name, rows, queries):
-    return name not in MOST or (rows * queries <= MOST[name] and rows <= MOST_ROWS[name])
+    return name not in MOST or (rows * queries <= MOST[name] and rows <= MOST_ROWS)
 
 
 def searches(interpreter, bench, kind, bank, core, options):
