@@ -111,7 +111,17 @@ impl TileRows {
                 vectors::cut_scaled(x, factor, slices, (out, TILE));
                 continue;
             }
-            cut_plain(x.map(|x| x * factor), slices, (out, TILE));
+            with(
+                instructions,
+                #[inline(always)]
+                || {
+                    let mut scaled = *x;
+                    for x in &mut scaled {
+                        *x *= factor;
+                    }
+                    cut_plain(scaled, slices, (out, TILE));
+                },
+            );
         }
     }
 }
