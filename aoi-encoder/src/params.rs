@@ -255,13 +255,24 @@ impl Params<f32> {
     /// [`Error::NotFinite`] names the tensor and the entry inside it.
     pub fn check_finite(&self) -> Result<()> {
         for tensor in self.table.tensors() {
-            if let Some(entry) = self.values[tensor.range()].iter().position(|v| !v.is_finite()) {
-                let found = f64::from(self.values[tensor.offset + entry]);
-                return Err(Error::NotFinite { what: tensor.name.clone(), found, entry });
-            }
+            check_finite(&tensor.name, &self.values[tensor.range()])?;
         }
         Ok(())
     }
+}
+
+/// Refuses numbers of `what` that are not finite. Stretches are looked at whole, since a loop that may end at every number takes one at a time.
+///
+/// # Errors
+/// [`Error::NotFinite`] names the first.
+pub(crate) fn check_finite(what: &str, values: &[f32]) -> Result<()> {
+    const STRETCH: usize = 4096;
+    let finite = |values: &[f32]| values.iter().fold(true, |all, value| all & value.is_finite());
+    let Some(stretch) = values.chunks(STRETCH).position(|values| !finite(values)) else { return Ok(()) };
+    let found = values.iter().enumerate().skip(stretch * STRETCH).find(|(_, value)| !value.is_finite());
+    found.map_or(Ok(()), |(entry, &found)| {
+        Err(Error::NotFinite { what: what.to_owned(), found: f64::from(found), entry })
+    })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::layers::chunk::Chunk;
 use crate::layers::norm::Norm;
 use crate::layers::patch::PatchProjection;
 use crate::layers::projected::{Projected, ProjectedRows, ProjectedRowsMut};
+use crate::params::check_finite;
 use crate::workspace::Workspace;
 use crate::{Config, Error, Grid, Params, PositionTable, Result, images_grid};
 
@@ -168,7 +169,7 @@ impl Encoder {
             workspace.images.resize(images.len());
             workspace.images.iter_mut().zip(images).for_each(|(target, &pixel)| *target = pixel);
         }
-        check_finite(in_one_piece.unwrap_or(&workspace.images))?;
+        check_finite("images", in_one_piece.unwrap_or(&workspace.images))?;
         let (b, d, t) = (images.shape()[0], self.config.width, self.config.prefix() + grid.len());
         let fits = |(owner, table): &(Arc<_>, PositionTable)| {
             Arc::ptr_eq(owner, &self.positions) && table.grid == grid
@@ -250,18 +251,6 @@ impl Features {
             }
         }
     }
-}
-
-/// Looks at stretches whole, since a loop that may end at every pixel takes one at a time.
-fn check_finite(images: &[f32]) -> Result<()> {
-    const STRETCH: usize = 4096;
-    let finite = |pixels: &[f32]| pixels.iter().fold(true, |all, pixel| all & pixel.is_finite());
-    let Some(stretch) = images.chunks(STRETCH).position(|pixels| !finite(pixels)) else { return Ok(()) };
-    let not_finite = |(_, pixel): &(usize, &f32)| !pixel.is_finite();
-    let found = images.iter().enumerate().skip(stretch * STRETCH).find(not_finite);
-    found.map_or(Ok(()), |(entry, &found)| {
-        Err(Error::NotFinite { what: "images".to_owned(), found: f64::from(found), entry })
-    })
 }
 
 /// What all threads of one forward pass read.

@@ -44,13 +44,12 @@ class Faiss:
         return self.index.search(queries, self.k)[1]
 
     def settings(self, asked):
-        for queries, rows in self.BLOCKS:
-            for reservoir in self.RESERVOIR:
-                yield {"blas_threshold": self.ALWAYS, "query_bs": queries, "database_bs": rows, "min_k_reservoir": reservoir}
+        ways = [(self.ALWAYS, blocks) for blocks in self.BLOCKS]
         if asked <= self.ONE_BY_ONE:
-            queries, rows = self.BLOCKS[0]
+            ways.append((self.NEVER, self.BLOCKS[0]))
+        for threshold, (queries, rows) in ways:
             for reservoir in self.RESERVOIR:
-                yield {"blas_threshold": self.NEVER, "query_bs": queries, "database_bs": rows, "min_k_reservoir": reservoir}
+                yield {"blas_threshold": threshold, "query_bs": queries, "database_bs": rows, "min_k_reservoir": reservoir}
 
     def use(self, setting):
         variables = self.faiss.cvar

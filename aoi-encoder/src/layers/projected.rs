@@ -70,12 +70,9 @@ impl ProjectedRowsMut<'_> {
 
     /// Rows `first..first + n`, for a while.
     pub(crate) fn part(&mut self, first: usize, n: usize) -> ProjectedRowsMut<'_> {
-        let (float, half) = (self.floats.len() / self.count, self.halves.len() / self.count);
-        ProjectedRowsMut {
-            floats: &mut self.floats[first * float..(first + n) * float],
-            halves: &mut self.halves[first * half..(first + n) * half],
-            count: n,
-        }
+        let all = ProjectedRowsMut { floats: self.floats, halves: self.halves, count: self.count };
+        let (_, rest) = all.split_at(first);
+        rest.split_at(n).0
     }
 }
 

@@ -7,6 +7,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use super::ChannelRule;
+use crate::params::check_finite;
 use crate::{Config, Error, Params, Result, Table};
 
 /// Whether weights may be of this type.
@@ -26,10 +27,7 @@ pub(crate) fn numbers(name: &str, view: &TensorView<'_>, out: &mut [f32]) -> Res
             return Err(Error::Weights { family: "any", problems });
         }
     }
-    match out.iter().position(|v| !v.is_finite()) {
-        Some(entry) => Err(Error::NotFinite { what: name.to_owned(), found: f64::from(out[entry]), entry }),
-        None => Ok(()),
-    }
+    check_finite(name, out)
 }
 
 fn fill<const N: usize>(out: &mut [f32], bytes: &[u8], number: impl Fn([u8; N]) -> f32) {

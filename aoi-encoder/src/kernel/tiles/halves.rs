@@ -1,9 +1,10 @@
 //! Rows of bf16 numbers that lie outside tiles: what one product leaves and others take up as rows, columns or pairs.
 //!
 //! Needs `unsafe` for the vectors: a bf16 conversion and a permutation are one instruction each that the compiler does not find. Judged against the plain path in
-//! the tests below.
+//! the tests beside this file.
 
-use super::{BLOCK, DEPTH, SIDE, TILE, TileColumns, TileRows, round, transpose, widen};
+use super::rows::{cut_line, round_line};
+use super::{BLOCK, DEPTH, SIDE, TILE, TileColumns, TileRows, transpose};
 use crate::kernel::rows::with;
 use crate::kernel::{Instructions, fetch};
 
@@ -58,22 +59,10 @@ pub(crate) fn cut_block(
             for (sums, out) in rows.iter().zip(out.chunks_mut(row)) {
                 let mut rest = *sums;
                 rest.iter_mut().zip(bias).for_each(|(rest, bias)| *rest += bias);
-                cut_plain(rest, slices, (out, slice));
+                cut_line(rest, slices, (out, slice));
             }
         },
     );
-}
-
-/// 32 numbers to a line of every slice.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "inlined into the function that has the instructions enabled")]
-fn cut_plain(mut rest: [f32; DEPTH], slices: usize, (out, slice): (&mut [u16], usize)) {
-    for line in out.chunks_mut(slice).take(slices) {
-        for (half, rest) in line[..DEPTH].iter_mut().zip(&mut rest) {
-            *half = round(*rest);
-            *rest -= widen(*half);
-        }
-    }
 }
 
 impl TileRows {
@@ -103,25 +92,9 @@ impl TileRows {
         factors: &[f32],
     ) {
         let slices = self.slices();
-        for (row, (x, &factor)) in (top..).zip(x.as_chunks::<DEPTH>().0.iter().zip(factors)) {
+        for (row, (x, &factor)) in (top..).zip(x.chunks_exact(DEPTH).zip(factors)) {
             let start = self.start(row, step);
-            let out = &mut self.tiles[start..];
-            #[cfg(target_arch = "x86_64")]
-            if instructions >= Instructions::Avx512Bf16 {
-                vectors::cut_scaled(x, factor, slices, (out, TILE));
-                continue;
-            }
-            with(
-                instructions,
-                #[inline(always)]
-                || {
-                    let mut scaled = *x;
-                    for x in &mut scaled {
-                        *x *= factor;
-                    }
-                    cut_plain(scaled, slices, (out, TILE));
-                },
-            );
+            round_line(instructions, x, factor, &mut self.tiles[start..], slices);
         }
     }
 }
@@ -187,8 +160,8 @@ fn in_turns(instructions: Instructions, rows: [&[u16; DEPTH]; 2], out: [&mut [u1
 #[cfg(target_arch = "x86_64")]
 mod vectors {
     use std::arch::x86_64::{
-        __m512, __m512i, _mm512_add_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
-        _mm512_permutex2var_epi16, _mm512_set1_ps, _mm512_storeu_si512,
+        __m512, __m512i, _mm512_add_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_permutex2var_epi16,
+        _mm512_storeu_si512,
     };
 
     use super::super::rows::vectors::cut;
@@ -243,36 +216,6 @@ mod vectors {
             // SAFETY: the caller's promise.
             unsafe { cut::<N>(sums, out.as_mut_ptr().add(i * row), slice) }
         }
-    }
-
-    #[expect(unsafe_code, reason = "calls a function compiled for AVX-512 BF16")]
-    pub(super) fn cut_scaled(
-        x: &[f32; DEPTH],
-        factor: f32,
-        slices: usize,
-        (out, slice): (&mut [u16], usize),
-    ) {
-        debug_assert!(Instructions::Avx512Bf16.is_available());
-        assert!(slices == 1 || slices == SLICES, "one slice or three");
-        assert!(out.len() >= (slices - 1) * slice + DEPTH, "target too short");
-        // SAFETY: as above; the target holds 32 numbers in every slice.
-        unsafe {
-            if slices == 1 {
-                scaled::<1>(x, factor, out, slice);
-            } else {
-                scaled::<SLICES>(x, factor, out, slice);
-            }
-        }
-    }
-
-    /// # Safety
-    /// AVX-512 F and BF16 must be there; `out` must hold 32 numbers in every slice.
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    #[expect(unsafe_code, reason = "SIMD through raw pointers")]
-    unsafe fn scaled<const N: usize>(x: &[f32; DEPTH], factor: f32, out: &mut [u16], slice: usize) {
-        let (x, factor) = (halves(x), _mm512_set1_ps(factor));
-        // SAFETY: the caller's promise.
-        unsafe { cut::<N>(x.map(|x| _mm512_mul_ps(x, factor)), out.as_mut_ptr(), slice) }
     }
 
     /// 32 numbers as two vectors.

@@ -1,6 +1,7 @@
 //! The left-hand side of a tile product: rows of f32 cut into bf16 slices.
 
 use super::{BLOCK, DEPTH, SIDE, TILE, round, widen};
+use crate::kernel::rows::with;
 use crate::kernel::{Buffer, Instructions, fetch};
 
 /// Rows fetched before they are cut.
@@ -101,7 +102,7 @@ impl TileRows {
                 continue;
             }
             for (x, line) in x.chunks(DEPTH).zip(0..SIDE) {
-                round_row(x, 1.0, &mut tiles[line * DEPTH..], slices);
+                round_line(instructions, x, 1.0, &mut tiles[line * DEPTH..], slices);
             }
         }
     }
@@ -113,22 +114,27 @@ pub(super) fn round_line(instructions: Instructions, x: &[f32], scale: f32, line
     if instructions >= Instructions::Avx512Bf16 {
         return vectors::round_row(x, scale, line, slices);
     }
-    round_row(x, scale, line, slices);
+    with(
+        instructions,
+        #[inline(always)]
+        || {
+            for (step, x) in x.chunks(DEPTH).enumerate() {
+                let mut scaled = [0.0; DEPTH];
+                scaled.iter_mut().zip(x).for_each(|(scaled, x)| *scaled = x * scale);
+                cut_line(scaled, slices, (&mut line[step * slices * TILE..], TILE));
+            }
+        },
+    );
 }
 
-/// The same in plain Rust: each slice the bf16 nearest to what the ones before leave.
-fn round_row(x: &[f32], scale: f32, line: &mut [u16], slices: usize) {
-    for (step, x) in x.chunks(DEPTH).enumerate() {
-        for (at, &x) in x.iter().enumerate() {
-            let mut rest = x * scale;
-            for slice in 0..slices {
-                let half = round(rest);
-                line[(step * slices + slice) * TILE + at] = half;
-                rest -= widen(half);
-            }
-        }
-        for slice in 0..slices {
-            line[(step * slices + slice) * TILE..][x.len()..DEPTH].fill(0);
+/// 32 numbers to a line of every slice, the slices so far apart: each the bf16 nearest to what the ones before leave.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "inlined into the function that has the instructions enabled")]
+pub(super) fn cut_line(mut rest: [f32; DEPTH], slices: usize, (out, distance): (&mut [u16], usize)) {
+    for slice in 0..slices {
+        for (half, rest) in out[slice * distance..][..DEPTH].iter_mut().zip(&mut rest) {
+            *half = round(*rest);
+            *rest -= widen(*half);
         }
     }
 }
