@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ndarray::{Array2, Array3, Array4, ArrayRef4, Axis, s};
+use ndarray::{Array2, Array3, ArrayRef4, Axis};
 
 use crate::images::{self, Normalisation, Stack, Stitch, Tile};
+use crate::tiled::{Tiling, cut};
 use crate::weights::{LoadOptions, Weights, load, write_tensors};
 use crate::{Config, Encoder, EncoderOptions, Error, Features, Grid, Precision, Result, Workspace, read_npy};
 
@@ -44,16 +45,6 @@ impl Default for EmbedOptions {
             precision: Precision::F32,
         }
     }
-}
-
-/// What is done with pictures larger than the encoder's training images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tiling {
-    /// Tiles of the training size that share this many patches, by default a quarter of the shorter side. Class token and registers are
-    /// then the mean of the tiles'.
-    Overlap(Option<usize>),
-    /// Never: positions are resampled for the whole picture.
-    Whole,
 }
 
 /// Embeddings of pictures of one size.
@@ -137,15 +128,9 @@ pub fn embed_folder(
     }
     let whole =
         config.grid_of(height.next_multiple_of(config.patch), width.next_multiple_of(config.patch))?;
-    let crop = match options.tiling {
-        Tiling::Overlap(_) => config.grid,
-        Tiling::Whole => whole,
-    };
-    let quarter = crop.rows.min(crop.columns) / 4;
-    let overlap = if let Tiling::Overlap(Some(overlap)) = options.tiling { overlap } else { quarter };
-    let tiles = images::tiles(whole, crop, overlap)?;
+    let (tiles, overlap) = options.tiling.tiles(config, whole)?;
     if tiles.len() > 1 {
-        let (rows, columns) = (crop.rows.min(whole.rows), crop.columns.min(whole.columns));
+        let Grid { rows, columns } = tiles[0].grid;
         notes.push(format!(
             "{} tiles of {rows} x {columns} patches a picture, {overlap} or more shared",
             tiles.len()
@@ -208,7 +193,7 @@ fn run(
         return Err(Error::config("batch", "1 or more", &0));
     }
     let config = encoder.config();
-    let (d, p, blocks) = (config.width, config.patch, options.blocks.len());
+    let (d, blocks) = (config.width, options.blocks.len());
     let mut workspace = Workspace::new(options.threads)?;
     let mut all = Features {
         class: Array2::zeros((total, d)),
@@ -230,12 +215,7 @@ fn run(
         let jobs: Vec<(usize, Tile)> = (0..group).flat_map(|i| tiles.iter().map(move |t| (i, *t))).collect();
         let mut sums: Vec<Sum> = (0..group).map(|_| Sum::new(config, whole, blocks)).collect();
         for jobs in jobs.chunks(options.batch) {
-            let Grid { rows, columns } = tiles[0].grid;
-            let mut batch = Array4::zeros((jobs.len(), config.channels, rows * p, columns * p));
-            for (mut target, (i, tile)) in batch.outer_iter_mut().zip(jobs) {
-                let (y, x) = (tile.row * p, tile.column * p);
-                target.assign(&pictures[*i].slice(s![.., y..y + rows * p, x..x + columns * p]));
-            }
+            let batch = cut(jobs.iter().map(|&(i, tile)| (&*pictures[i], tile)), config.patch);
             encoder.forward_into(&batch, &options.blocks, &mut workspace, &mut part)?;
             for (k, (i, tile)) in jobs.iter().enumerate() {
                 sums[*i].add(*tile, &part, k)?;

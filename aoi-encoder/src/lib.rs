@@ -70,7 +70,7 @@ mod workspace;
 
 pub use centre::centred;
 pub use config::{Config, Feedforward, Grid, Positions, PrefixPositions, Resampling};
-pub use embed::{EmbedOptions, Embeddings, Progress, Tiling, embed, embed_array, embed_folder};
+pub use embed::{EmbedOptions, Embeddings, Progress, embed, embed_array, embed_folder};
 pub use error::{Error, Result};
 #[cfg(feature = "training")]
 pub use gradient::Scalar;
@@ -80,7 +80,7 @@ pub use npy::read_npy;
 pub use params::{Params, Role, Table, Tensor};
 pub use positions::PositionTable;
 pub use preset::preset_names;
-pub use tiled::{PictureTokens, TiledPass, encode_picture};
+pub use tiled::{PictureTokens, TiledPass, Tiling, encode_picture};
 pub use vit::{Encoder, EncoderOptions, Features};
 pub use workspace::Workspace;
 

@@ -3,7 +3,52 @@
 use ndarray::{Array2, Array4, ArrayRef3, Axis, s};
 
 use crate::images::{Stitch, Tile, tiles};
-use crate::{Encoder, Error, Features, Grid, Result, Tiling, Workspace};
+use crate::{Config, Encoder, Error, Features, Grid, Result, Workspace};
+
+/// What is done with pictures larger than the encoder's training images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tiling {
+    /// Tiles of the training size, neighbours sharing at least this many patches, by default a quarter of the shorter side. Class token and registers are
+    /// then the mean of the tiles'.
+    Overlap(Option<usize>),
+    /// Never: positions are resampled for the whole picture.
+    Whole,
+}
+
+impl Tiling {
+    /// The tiles of a picture of `whole` patches, and how many patches neighbours share at least.
+    ///
+    /// # Errors
+    /// As [`tiles`].
+    pub(crate) fn tiles(self, config: &Config, whole: Grid) -> Result<(Vec<Tile>, usize)> {
+        let (crop, overlap) = match self {
+            Self::Overlap(overlap) => (config.grid, overlap),
+            Self::Whole => (whole, None),
+        };
+        let overlap = overlap.unwrap_or(crop.rows.min(crop.columns) / 4);
+        Ok((tiles(whole, crop, overlap)?, overlap))
+    }
+}
+
+/// The pixels of tiles, one or more and all of one size, as a batch.
+///
+/// # Shapes
+/// Pictures \[c, height, width\], `patch` pixels along one side of a patch -> \[tiles, c, rows * patch, columns * patch\]
+pub(crate) fn cut<'a>(
+    jobs: impl ExactSizeIterator<Item = (&'a ArrayRef3<f32>, Tile)> + Clone,
+    patch: usize,
+) -> Array4<f32> {
+    let size = jobs.clone().next().map_or((0, 0, 0), |(picture, Tile { grid, .. })| {
+        (picture.dim().0, grid.rows * patch, grid.columns * patch)
+    });
+    let (channels, rows, columns) = size;
+    let mut batch = Array4::zeros((jobs.len(), channels, rows, columns));
+    for (mut target, (picture, tile)) in batch.outer_iter_mut().zip(jobs) {
+        let (y, x) = (tile.row * patch, tile.column * patch);
+        target.assign(&picture.slice(s![.., y..y + rows, x..x + columns]));
+    }
+    batch
+}
 
 /// The tokens of one picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,25 +122,10 @@ pub(crate) fn each_group(
         return Err(Error::config("batch", "1 or more", &0));
     }
     let config = encoder.config();
-    let (p, c) = (config.patch, picture.dim().0);
-    let whole = whole_grid(encoder, picture)?;
-    let crop = match tiling {
-        Tiling::Overlap(_) => config.grid,
-        Tiling::Whole => whole,
-    };
-    let overlap = match tiling {
-        Tiling::Overlap(Some(overlap)) => overlap,
-        _ => crop.rows.min(crop.columns) / 4,
-    };
-    let tiles = tiles(whole, crop, overlap)?;
+    let (tiles, _) = tiling.tiles(config, whole_grid(encoder, picture)?)?;
     let mut features = Features::default();
     for group in tiles.chunks(batch) {
-        let (rows, columns) = (group[0].grid.rows * p, group[0].grid.columns * p);
-        let mut images = Array4::zeros((group.len(), c, rows, columns));
-        for (mut target, tile) in images.outer_iter_mut().zip(group) {
-            let (y, x) = (tile.row * p, tile.column * p);
-            target.assign(&picture.slice(s![.., y..y + rows, x..x + columns]));
-        }
+        let images = cut(group.iter().map(|&tile| (picture, tile)), config.patch);
         encoder.forward_into(&images, blocks, workspace, &mut features)?;
         visit(group, &features, workspace.pool.as_ref())?;
     }

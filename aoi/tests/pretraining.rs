@@ -73,6 +73,20 @@ fn pictures_become_an_encoder_that_the_other_commands_read() {
     let own = embed("");
     assert!(own == embed(&format!(" --mean {} --std {}", number("mean"), number("std"))));
     assert!(own != embed(" --mean 0.9"));
+    // Images of a tile and a half each way: two tiles with two patches shared, three with three.
+    let enlarged = |more: &str| {
+        let words =
+            "encoder embed run/encoder.safetensors --images images --out x.safetensors --resize 24x24";
+        let said = bench.aoi(&format!("{words}{more}"));
+        (said.code, said.err)
+    };
+    let tiles =
+        |said: &(i32, String), expected: &str| assert!(said.0 == 0 && said.1.contains(expected), "{said:?}");
+    tiles(&enlarged(" --overlap 2"), "4 tiles of 4 x 4 patches a picture, 2 or more shared");
+    tiles(&enlarged(" --overlap 3"), "9 tiles of 4 x 4 patches a picture, 3 or more shared");
+    let (code, err) = enlarged(" --overlap 4");
+    assert!(code == 2 && err.contains("below the crop of 4 patches"), "{err}");
+    assert_eq!(enlarged(" --overlap 1 --whole").0, 2);
 }
 
 #[cfg(unix)]

@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use aoi_encoder::weights::{Inspection, architecture, inspect};
-use aoi_encoder::{EmbedOptions, Error, Tiling, embed};
+use aoi_encoder::{EmbedOptions, Error, embed};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::outcome::{Failure, Outcome};
 use super::precision::PrecisionName;
+use super::tiling::TilingArguments;
 use super::weights::LoadArguments;
 use super::{finetune, interrupt, pretrain};
 
@@ -71,9 +72,8 @@ pub(crate) struct EmbedArguments {
     /// Resize every image first
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
     resize: Option<(usize, usize)>,
-    /// Embed large images in one piece instead of tiles
-    #[arg(long)]
-    whole: bool,
+    #[command(flatten)]
+    tiling: TilingArguments,
     /// Images or tiles in one forward pass; results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
@@ -137,7 +137,7 @@ fn embeddings(arguments: &EmbedArguments) -> Result<Outcome, Error> {
         mean: arguments.mean.clone(),
         std: arguments.std.clone(),
         resize: arguments.resize,
-        tiling: if arguments.whole { Tiling::Whole } else { Tiling::Overlap(None) },
+        tiling: arguments.tiling.tiling(),
         threads: arguments
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),

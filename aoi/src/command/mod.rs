@@ -12,6 +12,7 @@ mod progress;
 mod retrieval;
 mod search;
 mod segment;
+mod tiling;
 mod tolerance;
 mod training;
 mod weights;

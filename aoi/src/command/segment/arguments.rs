@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use aoi::masks::{MaskFolder, MaskValues, check_classes_of};
 use aoi::patch_encoder::{PatchEncoder, VitOptions, open};
 use aoi::segment::{Decision, NetworkSegmenter, Predictor, Segmenter, Settings};
-use aoi_encoder::Tiling;
 use aoi_encoder::finetune::Tuned;
 use aoi_retrieval::{Bank, Metric, Rule};
 use clap::{Args, ValueEnum};
@@ -14,6 +13,7 @@ use crate::command::devices::Device;
 use crate::command::outcome::Failure;
 use crate::command::precision::PrecisionName;
 use crate::command::search::{CPU, GpuScan, PlaceArguments, prepare};
+use crate::command::tiling::TilingArguments;
 use crate::command::weights::LoadArguments;
 
 /// How pictures become patches.
@@ -31,9 +31,8 @@ pub(crate) struct EncoderArguments {
     /// Pixels of an image along one side of a patch [default: the encoder's patch]; fewer enlarge small images
     #[arg(long, value_name = "PIXELS")]
     cell: Option<usize>,
-    /// Encode large images in one piece instead of tiles
-    #[arg(long)]
-    whole: bool,
+    #[command(flatten)]
+    tiling: TilingArguments,
     /// Tiles in one forward pass; results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
@@ -45,7 +44,8 @@ pub(crate) struct EncoderArguments {
 impl EncoderArguments {
     /// Whether any of them was given that says how pictures are prepared.
     fn is_any(&self) -> bool {
-        let prepared = self.mean.is_some() || self.std.is_some() || self.cell.is_some() || self.whole;
+        let prepared =
+            self.mean.is_some() || self.std.is_some() || self.cell.is_some() || self.tiling.is_any();
         prepared || self.load.is_any() || self.precision != PrecisionName::F32
     }
 
@@ -56,7 +56,7 @@ impl EncoderArguments {
             mean: self.mean.clone(),
             std: self.std.clone(),
             cell: self.cell,
-            tiling: if self.whole { Tiling::Whole } else { Tiling::Overlap(None) },
+            tiling: self.tiling.tiling(),
             batch: self.batch,
             threads,
             precision: self.precision.into(),
