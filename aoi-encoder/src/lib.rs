@@ -5,7 +5,7 @@
 //! by masked-autoencoder pre-training ([`train`], with the networks' gradients written by hand, [`mae`]).
 //!
 //! **Promise.** The fast path agrees with the f64 [`reference`](mod@reference), and both with what the families' own code computes, within 1e-5 of
-//! the largest entry of an output (the tests' models; timm 1.0, transformers 5). On one machine a result depends on the weights and
+//! the largest entry of an output (the tests' models; timm 1.0, transformers 5; `tools/peers/trained_weights.py` compares a trained ViT-S/14 with ONNX Runtime). On one machine a result depends on the weights and
 //! its image alone: no bit of it on threads, batch or earlier calls. [`Encoder::forward_into`] takes no memory for a
 //! size it has seen. What is wrong with a file is an error that names it.
 //! The gradient of pre-training agrees with central differences in f64 over every parameter, within 1e-6 of each tensor's largest entry plus 1e-9,
