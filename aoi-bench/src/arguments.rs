@@ -251,6 +251,18 @@ pub(crate) enum Generate {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Pictures of good wire bonds of three devices, to pre-train the encoder of `aoi demo` on; masks beside them are not for that
+    Bonds {
+        /// Pictures of each device
+        #[arg(long, default_value_t = 100)]
+        of_each: usize,
+        /// Decides everything else; `aoi demo` draws with the one it is given, 7 without
+        #[arg(long, default_value_t = 1000)]
+        seed: u64,
+        /// The folder
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Flagged values as flat columns
     Flagged {
         /// Values

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use aoi::demo::bonds::{BondOptions, write_bonds};
 use aoi_bench::Error;
 use aoi_bench::ceilings::{self, Ceiling, Ceilings, Effort, measure};
 use aoi_bench::estimates::{self, Estimates};
@@ -53,6 +54,11 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             let (bank, asked) = features::draw(&FeaturesOptions { rows, queries, width, seed });
             features::write(&bank, &out.join("bank.npy"))?;
             features::write(&asked, &out.join("queries.npy"))?;
+        }
+        Command::Generate(Generate::Bonds { of_each, seed, out }) => {
+            let options = BondOptions { labelled: of_each, inspected: 0, defects: 0.0, seed };
+            let written = write_bonds(&out, &options, &mut aoi::silent())?;
+            eprintln!("written to {}", written.labelled_images.display());
         }
         Command::Neighbours {
             bank,

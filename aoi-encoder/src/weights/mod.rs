@@ -222,7 +222,9 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parsed<'a>> {
         (Some(own), Some(text)) => normalisation::from_json(text, own.channels).map_err(bad)?,
         _ => None,
     };
-    let all = file.tensors();
+    // They come in an order that changes from call to call, and errors name them.
+    let mut all = file.tensors();
+    all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let names: Vec<&str> = all.iter().map(|t| t.0.as_str()).collect();
     let Some((family, prefix)) = names::recognise(&names, own.is_some()) else {
         let problems =
@@ -245,7 +247,6 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parsed<'a>> {
     if !problems.is_empty() {
         return Err(Error::Weights { family: family.name(), problems });
     }
-    outside.sort();
     Ok(Parsed { family, tensors, outside, own, normalisation })
 }
 
