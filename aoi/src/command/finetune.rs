@@ -23,6 +23,7 @@ A configuration is TOML; what it leaves out has a default, and RUN/config.toml s
     head = \"upernet\"                               # or \"linear\", the default\n  \
     tune = { lora = { rank = 3, alpha = 16.0 } }   # or \"full\", \"frozen\"\n  \
     loss = { balance = 0.5, dice = 1.0 }\n  \
+    optimiser = { rate = 1e-3, average = 0.99 }    # validated and written is a running mean\n  \
     run = { epochs = 50, batch = 8 }\n\n\
 RUN/network.safetensors is the network with the best mean IoU on the held-out images; RUN/prediction.png shows some of them.")]
 pub(crate) struct Arguments {
