@@ -221,7 +221,8 @@ pub struct RunSection {
     pub validate_epochs: u64,
     /// Validations without a better held-out loss after which the run ends; zero for never.
     pub patience: u64,
-    /// Held-out pictures shown with their masked patches filled in.
+    /// Pictures shown with their masked patches filled in: held-out ones in `reconstruction.png`; where none is held out, training pictures in
+    /// `reconstruction_training.png`.
     pub pictures: usize,
     /// Whether the bias of the encoder's last norm is moved so that patch features have mean zero over the training pictures, see [`crate::centred`].
     pub centred: bool,

@@ -104,12 +104,11 @@ impl Plan {
         Ok(ndarray::stack(Axis(0), &views).expect("crops of one size"))
     }
 
-    /// A held-out picture, not varied, and its mask, the same in every validation.
-    pub(super) fn held_out(&self, place: usize) -> Result<(Array3<f32>, Mask)> {
+    /// Picture `place` of `pictures`, not varied, and its mask, the same in every validation.
+    pub(super) fn masked(&self, pictures: &[usize], place: usize) -> Result<(Array3<f32>, Mask)> {
         let (seed, place_key) = (self.config.seed, [u64::MAX, place as u64]);
         let mut chance = Chance::new(seed, Purpose::Augmentation, place_key);
-        let image =
-            self.image(self.pictures.held_out[place], &self.config.augmentation.still(), &mut chance)?;
+        let image = self.image(pictures[place], &self.config.augmentation.still(), &mut chance)?;
         let mask = Mask::draw(self.mae.config().grid.len(), self.config.masking.ratio, seed, place_key)?;
         Ok((image, mask))
     }

@@ -85,7 +85,7 @@ impl Trainee for Run<'_> {
     fn measure(&mut self) -> Result<Option<f64>> {
         let Self { plan, learner, .. } = self;
         let losses = self.shards.map(plan.pictures.held_out.len(), |place, tape| {
-            let (image, mask) = plan.held_out(place)?;
+            let (image, mask) = plan.masked(&plan.pictures.held_out, place)?;
             plan.mae.loss(learner.result(), &image.insert_axis(ndarray::Axis(0)), &[mask], tape)
         })?;
         let loss = (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64);
@@ -111,17 +111,22 @@ impl Trainee for Run<'_> {
 
     fn show(&mut self) -> Result<()> {
         let Self { plan, learner, .. } = self;
-        let count = plan.config.run.pictures.min(plan.pictures.held_out.len());
+        let (pictures, name) = if plan.pictures.held_out.is_empty() {
+            (&plan.pictures.training, "reconstruction_training.png")
+        } else {
+            (&plan.pictures.held_out, "reconstruction.png")
+        };
+        let count = plan.config.run.pictures.min(pictures.len());
         if count == 0 {
             return Ok(());
         }
         let shown = self.shards.map(count, |place, tape| {
-            let (original, mask) = plan.held_out(place)?;
+            let (original, mask) = plan.masked(pictures, place)?;
             let filled = plan.mae.reconstruct(learner.result(), &original, &mask, tape)?;
             Ok(Shown { original, filled, mask })
         })?;
         let png = reconstruction_png(&shown, plan.mae.config().patch, &plan.normalisation);
-        write_whole(&self.folder.join("reconstruction.png"), &png)
+        write_whole(&self.folder.join(name), &png)
     }
 
     fn learner(&mut self) -> &mut Learner {
