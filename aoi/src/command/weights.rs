@@ -22,6 +22,9 @@ pub(crate) struct LoadArguments {
     /// How learned positions are fitted to other image sizes [default: as the family of the weights does it]
     #[arg(long, value_enum)]
     resampling: Option<ResamplingName>,
+    /// Which network of a file that holds several: what the names of its tensors start with, such as `teacher.`
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -49,8 +52,8 @@ fn preset(name: &str) -> Result<Config, String> {
 impl LoadArguments {
     /// Whether anything was given that the file does not say.
     pub(crate) fn is_any(&self) -> bool {
-        let Self { heads, preset, channels, resampling, .. } = self;
-        heads.is_some() || preset.is_some() || channels.is_some() || resampling.is_some()
+        let Self { heads, preset, channels, resampling, prefix, .. } = self;
+        heads.is_some() || preset.is_some() || channels.is_some() || resampling.is_some() || prefix.is_some()
     }
 
     /// The library's options.
@@ -63,6 +66,7 @@ impl LoadArguments {
             heads: self.heads,
             channels: self.channels.map(|n| (n, rule)),
             config: self.preset.clone(),
+            prefix: self.prefix.clone(),
             resampling: self.resampling.map(|name| match name {
                 ResamplingName::Antialiased => Resampling::Antialiased,
                 ResamplingName::Plain => Resampling::Plain,
