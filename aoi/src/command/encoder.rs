@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use aoi::LoadArguments;
 use aoi_encoder::weights::{Inspection, architecture, inspect};
 use aoi_encoder::{EmbedOptions, Error, Tiling, embed};
 use clap::{Args, Subcommand};
@@ -11,7 +12,6 @@ use serde_json::json;
 
 use super::outcome::{Failure, Outcome};
 use super::precision::PrecisionName;
-use super::weights::LoadArguments;
 use super::{finetune, interrupt, pretrain};
 
 #[derive(Subcommand)]

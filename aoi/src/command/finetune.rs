@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use aoi::LoadArguments;
 use aoi::segment::{Labelled, LabelledFolder};
 use aoi_encoder::finetune::{Example, FinetuneConfig, FinetuneJob, finetune};
 use aoi_encoder::weights::load;
@@ -13,7 +14,6 @@ use super::outcome::{Failure, Outcome};
 use super::progress::Counter;
 use super::segment::arguments::MaskArguments;
 use super::training::{RunArguments, Shown, clock, ended};
-use super::weights::LoadArguments;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \

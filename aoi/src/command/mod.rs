@@ -14,7 +14,6 @@ mod search;
 mod segment;
 mod tolerance;
 mod training;
-mod weights;
 
 use std::process::ExitCode;
 
