@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Instant;
 
+use aoi::LoadArguments;
 use aoi::masks::{MaskFolder, MaskValues};
 use aoi::measure::Parts;
-use aoi_bench::adaptation::{Measured, Rates};
+use aoi_bench::adaptation::{Given, Measured, Rates};
 use aoi_bench::{Error, adaptation};
 
 #[derive(clap::Args)]
@@ -40,6 +41,8 @@ pub(crate) struct Arguments {
     /// Another encoder to compare
     #[arg(long, value_name = "W")]
     weights: Option<PathBuf>,
+    #[command(flatten)]
+    load: LoadArguments,
     /// Draws
     #[arg(long, value_name = "N")]
     seeds: Option<u64>,
@@ -113,13 +116,23 @@ fn rates(text: &str) -> Result<Rates, String> {
 }
 
 impl Arguments {
-    fn options(&self) -> adaptation::Options {
+    /// What is asked for; weights are read here, before anything takes long.
+    fn options(&self) -> Result<adaptation::Options, Error> {
+        let load = self.load.options();
+        if self.weights.is_none() && self.load.is_any() {
+            return Err(Error::Option {
+                what: "how weights are understood".into(),
+                expected: "--weights beside it".into(),
+                got: "none".into(),
+            });
+        }
+        let weights = self.weights.as_ref().map(|path| Given::open(path, &load)).transpose()?;
         let from = if self.quick {
             adaptation::Options::quick(self.threads)
         } else {
             adaptation::Options::full(self.threads)
         };
-        adaptation::Options {
+        Ok(adaptation::Options {
             seeds: self.seeds.unwrap_or(from.seeds),
             first_seed: self.first_seed,
             labelled: self.labelled.unwrap_or(from.labelled),
@@ -138,14 +151,17 @@ impl Arguments {
             scratch: !self.no_scratch,
             mask_ratio: self.mask_ratio.unwrap_or(from.mask_ratio),
             normalised_targets: !self.plain_targets,
-            weights: self.weights.clone(),
+            weights,
             ..from
-        }
+        })
     }
 
     /// Runs the command.
     pub(crate) fn run(&self) -> Result<(), Error> {
-        let options = self.options();
+        let options = self.options()?;
+        for note in options.weights.iter().flat_map(Given::notes) {
+            eprintln!("note: {note}");
+        }
         let pool = if let (Some(images), Some(masks)) = (&self.images, &self.masks) {
             let parts = match &self.parts {
                 Some(path) => Parts::read(path)?,
@@ -170,6 +186,8 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
+    use aoi_encoder::weights::save;
+    use aoi_encoder::{Config, Params, Table};
     use clap::Parser;
 
     use super::*;
@@ -182,7 +200,34 @@ mod tests {
 
     fn parsed(words: &str) -> Result<adaptation::Options, String> {
         let words = ["compare", "--out", "x"].into_iter().chain(words.split_whitespace());
-        Command::try_parse_from(words).map(|c| c.arguments.options()).map_err(|e| e.to_string())
+        Command::try_parse_from(words)
+            .map_err(|e| e.to_string())
+            .and_then(|c| c.arguments.options().map_err(|e| e.to_string()))
+    }
+
+    #[test]
+    fn weights_are_read_before_anything_else_as_the_options_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let [torn, missing] =
+            ["torn.safetensors", "missing.safetensors"].map(|name| folder.path().join(name));
+        std::fs::write(&torn, b"no weights").unwrap();
+        for (words, expected) in [
+            (format!("--weights {}", missing.display()), "missing.safetensors"),
+            (format!("--weights {} --channels 2", torn.display()), "torn.safetensors"),
+            ("--heads 3".to_owned(), "--weights beside it"),
+        ] {
+            let error = parsed(&words).unwrap_err();
+            assert!(error.contains(expected), "{words}: {error}");
+        }
+        let plain = Config { channels: 3, width: 24, heads: 2, hidden: 8, depth: 1, ..Config::paper() };
+        let (own, params) = (folder.path().join("own.safetensors"), Table::new(&plain).unwrap());
+        save(&own, &plain, &Params::zeros(params.into())).unwrap();
+        let given =
+            |more: &str| parsed(&format!("--weights {}{more}", own.display())).unwrap().weights.unwrap();
+        assert_eq!(given("").notes(), [""; 0]);
+        let notes = given(" --channels 2 --heads 3").notes().join("; ");
+        assert!(notes.contains("from 3 to 2 channels"), "{notes}");
+        assert_ne!(given(" --heads 3"), given(""));
     }
 
     #[test]

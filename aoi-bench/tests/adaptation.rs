@@ -1,11 +1,15 @@
 //! The comparison of adaptations at its smallest size: everything is measured, written, and the same again.
 
+use std::path::Path;
+
 use aoi::demo::bonds::{BondOptions, CLASSES, write_bonds};
 use aoi::masks::MaskFolder;
 use aoi::measure::Parts;
 use aoi_bench::adaptation::{
-    self, ALL_WAYS, Comparison, MAE, Measured, Options, PIXELS, Pool, SCRATCH, SCRATCH_EQUAL,
+    self, ALL_WAYS, Comparison, Given, MAE, Measured, Options, PIXELS, Pool, SCRATCH, SCRATCH_EQUAL,
 };
+use aoi_encoder::weights::{ChannelRule, LoadOptions, save};
+use aoi_encoder::{Config, Grid, Params, Positions, Table};
 
 #[test]
 fn every_encoder_is_adapted_in_every_way_at_the_budgets_it_says() {
@@ -117,6 +121,43 @@ fn a_folder_of_one_device_is_compared_and_neither_threads_nor_halves_change_an_a
     assert!(text.contains("2 epochs in steps of up to 8 pictures, highest rate 0.001"), "{text}");
 }
 
+/// An encoder of three channels, adapted to so many.
+fn given(folder: &Path, channels: Option<usize>) -> Given {
+    let config = Config {
+        channels: 3,
+        patch: 8,
+        width: 16,
+        depth: 1,
+        heads: 2,
+        hidden: 16,
+        positions: Positions::SinCos,
+        grid: Grid { rows: 4, columns: 4 },
+        ..Config::paper()
+    };
+    let mut params = Params::<f32>::zeros(Table::new(&config).unwrap().into());
+    let values = params.values_mut().iter_mut().enumerate();
+    values.for_each(|(i, v)| *v = ((i * 37 % 19) as f32 - 9.0) / 20.0);
+    let path = folder.join("other.safetensors");
+    save(&path, &config, &params).unwrap();
+    let options =
+        LoadOptions { channels: channels.map(|n| (n, ChannelRule::Average)), ..LoadOptions::default() };
+    Given::open(&path, &options).unwrap()
+}
+
+#[test]
+fn an_encoder_of_other_channels_is_compared_where_it_is_adapted() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = Pool::generate(&folder.path().join("bonds"), 4, 3).unwrap();
+    let weights = Some(given(folder.path(), Some(2)));
+    let options = Options { weights, measured: Measured::Retrieval, scratch: false, ..Options::quick(2) };
+    let found = adaptation::compare(&pool, &options, folder.path(), &mut |_| ()).unwrap();
+    for setting in found.settings() {
+        assert_eq!(found.cell(setting, "other", "similarity").map(|c| c.outcomes.len()), Some(2));
+    }
+    let json = std::fs::read_to_string(folder.path().join("adaptation.json")).unwrap();
+    assert!(json.contains("other.safetensors") && json.contains("from 3 to 2 channels"));
+}
+
 #[test]
 fn what_cannot_be_compared_is_refused_before_anything_is_trained() {
     let folder = tempfile::tempdir().unwrap();
@@ -128,6 +169,8 @@ fn what_cannot_be_compared_is_refused_before_anything_is_trained() {
     refused(&Options { labelled: 0, ..Options::quick(1) }, "labelled");
     refused(&Options { seeds: 1, ..Options::quick(1) }, "no interval");
     refused(&Options::quick(1), "2 pictures");
+    let weights = Some(given(folder.path(), None));
+    refused(&Options { weights, ..Options::quick(1) }, "(or pass --channels 2)");
     assert!(!folder.path().join("runs").exists());
     std::fs::create_dir(folder.path().join("runs")).unwrap();
     refused(&Options::quick(1), "runs");

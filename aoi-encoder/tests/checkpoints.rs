@@ -18,10 +18,11 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
 /// Every kind of run, as the words of its configuration; the last one pre-trains.
-const RUNS: [&str; 4] = [
+const RUNS: [&str; 5] = [
     "tune = \"full\"",
     "tune = { lora = { rank = 2, alpha = 4.0 } }",
     "head = \"upernet\"\nupernet = { width = 3 }",
+    "tune = \"frozen\"\noptimiser = { average = 0.9 }",
     "encoder = { width = 8, depth = 1, heads = 2, hidden = 8, patch = 4, size = [8, 8] }\noptimiser = { average = 0.9 }",
 ];
 
@@ -176,7 +177,7 @@ proptest! {
 
     #[test]
     fn flipped_bytes_never_panic(seed: u64, count in 1_usize..8) {
-        thread_local!(static BENCHES: [Bench; 4] = RUNS.map(Bench::new));
+        thread_local!(static BENCHES: [Bench; 5] = RUNS.map(Bench::new));
         BENCHES.with(|benches| {
             for bench in benches {
                 if let Err(e) = bench.resume(&damage::damaged(bench.checkpoint(), seed, count)) {

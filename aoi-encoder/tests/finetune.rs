@@ -206,15 +206,62 @@ fn the_layer_wise_rate_is_what_every_block_is_moved_by() {
 #[test]
 fn an_interrupted_and_resumed_run_ends_in_the_same_bits_on_any_number_of_threads() {
     let bench = Bench::new(6);
-    for tune in ["\"full\"", "{ lora = { rank = 2, alpha = 4.0 } }"] {
-        let config = format!("tune = {tune}\n{CONFIG}");
-        let job = |name: &str| bench.job(&format!("{name}{}", tune.len()), &config);
+    let averaged = CONFIG.replace("rate = 5e-3", "rate = 5e-3, average = 0.9");
+    let lora = "{ lora = { rank = 2, alpha = 4.0 } }";
+    for (case, tune, config) in
+        [("full", "\"full\"", CONFIG), ("lora", lora, CONFIG), ("averaged", lora, &averaged)]
+    {
+        let config = format!("tune = {tune}\n{config}");
+        let job = |name: &str| bench.job(&format!("{name}-{case}"), &config);
         let whole = run(&job("whole"), u64::MAX).unwrap();
         assert_eq!(run(&job("cut"), 4).unwrap().ending, Ending::Interrupted);
         let resumed = FinetuneJob { resume: true, config: None, threads: 3, ..job("cut") };
         assert_eq!(run(&resumed, u64::MAX).unwrap(), whole);
-        bench.assert_same(&format!("whole{}", tune.len()), &format!("cut{}", tune.len()));
+        bench.assert_same(&format!("whole-{case}"), &format!("cut-{case}"));
     }
+}
+
+#[test]
+fn the_running_mean_of_the_trained_numbers_is_what_is_written() {
+    const STEPS: u8 = 8;
+    let bench = Bench::new(5);
+    let config = |average: &str| {
+        format!(
+            "held_out = 0.0\ntune = \"frozen\"\noptimiser = {{ rate = 1e-2, warm_up_epochs = 0{average} }}\n\
+             run = {{ epochs = {STEPS}, crops = 1, batch = 5, validate_epochs = 1, checkpoint_steps = 1 }}"
+        )
+    };
+    let head = |file: &Path, name: &str| -> Vec<f64> {
+        let bytes = std::fs::read(file).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let view = file.tensor(name).unwrap();
+        view.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b).into()).collect()
+    };
+    // The weights go their way with and without a mean, so the mean is one of the plain run's checkpoints; the first of them is of step 0.
+    let mut mean: Option<Vec<f64>> = None;
+    for step in 0..=STEPS {
+        let mut job = bench.job("plain", &config(""));
+        job.resume = step > 1;
+        if step == 0 {
+            // A rate of nothing leaves the first weights.
+            job = bench.job("first", &config("").replace("rate = 1e-2", "rate = 1e-30, last_rate = 0.0"));
+        }
+        run(&job, step.max(1).into()).unwrap();
+        let weights = head(&job.run.join("checkpoint.safetensors"), "weights/head.weight");
+        let t = f64::from(step);
+        let decay = f64::min(0.8, (1.0 + t) / (10.0 + t));
+        mean = Some(match mean {
+            None => weights,
+            Some(mean) => mean.iter().zip(weights).map(|(m, w)| decay * m + (1.0 - decay) * w).collect(),
+        });
+    }
+    run(&bench.job("mean", &config(", average = 0.8")), u64::MAX).unwrap();
+    let written = head(&bench.path("mean/network.safetensors"), "head.weight");
+    // Eight roundings of numbers below 0.1 to f32.
+    aoi_testing::assert_all_close(&written, &mean.unwrap(), 1e-7, 0.0);
+    let last = head(&bench.path("plain/network.safetensors"), "head.weight");
+    let moved = written.iter().zip(last).map(|(w, l)| (w - l).abs()).fold(0.0, f64::max);
+    assert!(moved > 1e-3, "the mean lags behind the weights: {moved}");
 }
 
 #[test]

@@ -236,6 +236,27 @@ fn a_run_learns_and_leaves_an_encoder_that_loads() {
 }
 
 #[test]
+fn reconstructions_are_of_held_out_pictures_or_say_that_they_are_of_training_pictures() {
+    let bench = Bench::new(8);
+    for (case, held_out, pictures, name, other) in [
+        ("held-out", 0.2, 2, "reconstruction.png", "reconstruction_training.png"),
+        ("training", 0.0, 3, "reconstruction_training.png", "reconstruction.png"),
+    ] {
+        let config = CONFIG
+            .replace("held_out = 0.2", &format!("held_out = {held_out:?}"))
+            .replace("pictures = 2", &format!("pictures = {pictures}"));
+        run(&bench.job(case, &config), u64::MAX).unwrap();
+        let png = image::load_from_memory(&bench.read(&format!("{case}/{name}"))).unwrap();
+        // Three columns of 16 pixels, a row for each lighting of each picture, four pixels between.
+        assert_eq!((png.width(), png.height()), (3 * 20 + 4, 2 * pictures * 20 + 4), "{case}");
+        assert!(!bench.path(&format!("{case}/{other}")).exists(), "{case}");
+    }
+    let none = CONFIG.replace("held_out = 0.2", "held_out = 0.0").replace("pictures = 2", "pictures = 0");
+    run(&bench.job("none", &none), u64::MAX).unwrap();
+    assert!(!bench.path("none/reconstruction_training.png").exists());
+}
+
+#[test]
 fn a_run_that_gets_no_better_stops_early() {
     let bench = Bench::new(8);
     let config = CONFIG

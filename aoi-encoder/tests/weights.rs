@@ -170,6 +170,38 @@ fn of_a_tensor_with_and_one_without_the_prefix_the_one_with_it_is_taken_and_the_
 }
 
 #[test]
+fn of_two_networks_in_one_file_none_is_taken_unless_it_is_chosen() {
+    let plain = raw("timm_plain");
+    let halved = |bytes: &[u8]| -> Vec<u8> {
+        let numbers = bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b) / 2.0);
+        numbers.flat_map(f32::to_le_bytes).collect()
+    };
+    let mut both = Raw::new();
+    for (name, (dtype, shape, bytes)) in &plain {
+        both.insert(format!("student.{name}"), (*dtype, shape.clone(), halved(bytes)));
+        both.insert(format!("teacher.{name}"), (*dtype, shape.clone(), bytes.clone()));
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    std::fs::write(&path, serialized(&both, None)).unwrap();
+    let wanted = |prefix: Option<&str>| LoadOptions {
+        heads: Some(2),
+        prefix: prefix.map(str::to_owned),
+        ..LoadOptions::default()
+    };
+    for refused in [load(&path, &wanted(None)).map(drop), inspect(&path, &wanted(None)).map(drop)] {
+        let message = refused.unwrap_err().to_string();
+        assert!(["student.", "teacher.", "--prefix"].iter().all(|word| message.contains(word)), "{message}");
+    }
+    let own = load_bytes(&serialized(&plain, None)).unwrap().params;
+    let teacher = load(&path, &wanted(Some("teacher."))).unwrap();
+    assert_eq!(teacher.params.values(), own.values());
+    assert!(teacher.notes.iter().any(|n| n.contains("left aside: student.")), "{:?}", teacher.notes);
+    let student = load(&path, &wanted(Some("student."))).unwrap().params;
+    assert!(student.values().iter().zip(own.values()).all(|(s, o)| *s == o / 2.0));
+}
+
+#[test]
 fn a_wrong_number_type_is_refused_and_named() {
     let mut raw = raw("timm_plain");
     raw.insert("norm.weight".to_owned(), (Dtype::I32, vec![16], vec![0; 64]));

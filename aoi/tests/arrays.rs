@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use aoi_retrieval::ndarray::{Array2, Array4, Ix2};
 use aoi_testing::assert_all_close;
 use ndarray_npy::{read_npy, write_npy};
+use safetensors::SafeTensors;
 use support::Bench;
 
 /// A fixture of one of the libraries.
@@ -108,8 +109,8 @@ fn arrays_that_are_no_rows_of_f32_are_refused_by_name() {
 fn embeddings_of_an_array_are_those_of_timm() {
     let data = fixture("aoi-encoder/tests/data/timm_two_lights");
     let expected = std::fs::read(data.join("expected.safetensors")).unwrap();
-    let expected = safetensors::SafeTensors::deserialize(&expected).unwrap();
-    let numbers = |tensors: &safetensors::SafeTensors<'_>, name: &str| -> Vec<f32> {
+    let expected = SafeTensors::deserialize(&expected).unwrap();
+    let numbers = |tensors: &SafeTensors<'_>, name: &str| -> Vec<f32> {
         let data = tensors.tensor(name).unwrap().data().to_vec();
         data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
     };
@@ -125,7 +126,7 @@ fn embeddings_of_an_array_are_those_of_timm() {
     ));
     assert_eq!(said.code, 0, "{said:?}");
     let out = std::fs::read(bench.path("out.safetensors")).unwrap();
-    let out = safetensors::SafeTensors::deserialize(&out).unwrap();
+    let out = SafeTensors::deserialize(&out).unwrap();
     for name in ["cls", "patches", "block_0"] {
         let (actual, wanted) = (numbers(&out, name), numbers(&expected, name));
         let largest = wanted.iter().fold(0.0_f64, |m, x| m.max(f64::from(x.abs())));
@@ -142,8 +143,8 @@ fn embeddings_of_an_array_are_those_of_timm() {
 fn precision_and_resampling_are_the_callers_choice() {
     let data = fixture("aoi-encoder/tests/data/timm_resampled_larger");
     let expected = std::fs::read(data.join("expected.safetensors")).unwrap();
-    let expected = safetensors::SafeTensors::deserialize(&expected).unwrap();
-    let numbers = |tensors: &safetensors::SafeTensors<'_>, name: &str| -> Vec<f32> {
+    let expected = SafeTensors::deserialize(&expected).unwrap();
+    let numbers = |tensors: &SafeTensors<'_>, name: &str| -> Vec<f32> {
         let data = tensors.tensor(name).unwrap().data().to_vec();
         data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
     };
@@ -161,7 +162,7 @@ fn precision_and_resampling_are_the_callers_choice() {
         let said = bench.aoi(&command);
         assert_eq!(said.code, 0, "{said:?}");
         let out = std::fs::read(bench.path("out.safetensors")).unwrap();
-        let got = numbers(&safetensors::SafeTensors::deserialize(&out).unwrap(), "patches");
+        let got = numbers(&SafeTensors::deserialize(&out).unwrap(), "patches");
         assert_eq!(got.len(), wanted.len());
         got.iter().zip(&wanted).fold(0.0_f32, |m, (g, w)| m.max((g - w).abs())) / largest
     };
@@ -191,6 +192,25 @@ fn weights_that_cannot_be_used_are_refused_and_nothing_is_written() {
     let said = bench.aoi("encoder info torn.safetensors --preset vit-q/3");
     assert_eq!(said.code, 2);
     assert!(said.err.contains("vit-s/16"), "the presets are listed: {}", said.err);
+}
+
+#[test]
+fn of_two_networks_in_one_file_the_prefix_says_which() {
+    let bench = Bench::new();
+    let bytes = std::fs::read(fixture("aoi-encoder/tests/data/timm_plain/weights.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let both = ["student.", "teacher."]
+        .map(|prefix| file.tensors().into_iter().map(move |(n, v)| (format!("{prefix}{n}"), v)));
+    let both = safetensors::serialize(both.into_iter().flatten(), None).unwrap();
+    std::fs::write(bench.path("both.safetensors"), both).unwrap();
+    let said = bench.aoi("encoder info both.safetensors");
+    assert_eq!(said.code, 1);
+    for word in ["\"student.\"", "\"teacher.\"", "--prefix"] {
+        assert!(said.err.contains(word), "{}", said.err);
+    }
+    let said = bench.aoi("encoder info both.safetensors --prefix teacher.");
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("left aside: student."), "{}", said.out);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The encoders that are compared: trained on unlabelled pictures, drawn at random, read from a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use aoi_encoder::images::Normalisation;
@@ -182,10 +182,46 @@ fn crops(
     Ok(crops)
 }
 
-/// The encoder of a file; what it took is not known and counts nothing.
-pub(super) fn given(path: &Path) -> Result<Source, Error> {
-    let weights = load(path, &LoadOptions::default())?;
-    let name =
-        path.file_stem().map_or_else(|| path.display().to_string(), |s| s.to_string_lossy().into_owned());
-    Ok(Source { name, weights, operations: 0.0 })
+/// An encoder of a file.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Given {
+    path: PathBuf,
+    /// What was guessed, adapted or left aside.
+    notes: Vec<String>,
+    #[serde(skip)]
+    weights: Weights,
+}
+
+impl Given {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn open(path: &Path, options: &LoadOptions) -> Result<Self, Error> {
+        let weights = load(path, options)?;
+        Ok(Self { path: path.to_owned(), notes: weights.notes.clone(), weights })
+    }
+
+    /// What was guessed, adapted or left aside.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Ready to be compared on the pictures of `pool`; what it took is not known and counts nothing.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when the pictures have other channels.
+    pub(super) fn source(&self, pool: &Pool) -> Result<Source, Error> {
+        let (own, found) = (self.weights.config.channels, pool.channels());
+        if found != 1 && found != own {
+            return Err(Error::Option {
+                what: format!("channels of {}", self.path.display()),
+                expected: format!("{found}, as the pictures have (or pass --channels {found})"),
+                got: own.to_string(),
+            });
+        }
+        let stem = self.path.file_stem().unwrap_or(self.path.as_os_str());
+        let name = stem.to_string_lossy().into_owned();
+        Ok(Source { name, weights: self.weights.clone(), operations: 0.0 })
+    }
 }

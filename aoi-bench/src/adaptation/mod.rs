@@ -65,12 +65,13 @@ mod table;
 mod ways;
 mod whitened;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aoi::patch_encoder::{PatchEncoder, PcaEncoder, PcaOptions, VitEncoder, VitOptions};
 use aoi_encoder::Encoder;
 use aoi_tolerance::io::write_whole;
 
+pub use self::encoders::Given;
 use self::encoders::Source;
 pub use self::outcome::{Cell, Comparison, Outcome, PreTraining};
 pub use self::pool::Pool;
@@ -119,7 +120,7 @@ pub struct Options {
     /// Whether encoders drawn at random are fine-tuned and searched with too, beside that with pre-training.
     pub scratch: bool,
     /// Another encoder to compare.
-    pub weights: Option<PathBuf>,
+    pub weights: Option<Given>,
     /// Threads; accuracies do not depend on it, seconds do.
     pub threads: usize,
 }
@@ -250,6 +251,7 @@ pub fn compare(
             std::io::Error::new(std::io::ErrorKind::AlreadyExists, "remove it or choose another --out");
         return Err(Error::File { path: runs, source });
     }
+    let given = options.weights.as_ref().map(|given| given.source(pool)).transpose()?;
     let mut comparison = Comparison::new(pool, options);
     for seed in options.first_seed..options.first_seed.saturating_add(options.seeds) {
         let split = pool.split(options.labelled, options.tested, seed)?;
@@ -260,7 +262,6 @@ pub fn compare(
         let drawn = || encoders::scratch(pool, &split, &pretrained.normalisation, options, seed);
         let scratch = options.scratch.then(drawn).transpose()?;
         let scratch = scratch.as_ref();
-        let given = options.weights.as_deref().map(encoders::given).transpose()?;
         let budget = pretrained.source.operations;
         if options.measured != Measured::FineTuning {
             for source in scratch.into_iter().chain([&pretrained.source]).chain(&given) {

@@ -130,6 +130,8 @@ pub struct StepSection {
     pub weight_decay: f64,
     /// Largest norm of a gradient; zero for no bound.
     pub clip: f64,
+    /// Decay of the running mean of the trained numbers, which is what is validated and written; zero for none.
+    pub average: f64,
 }
 
 impl Default for StepSection {
@@ -142,6 +144,7 @@ impl Default for StepSection {
             betas: (0.9, 0.999),
             weight_decay: 0.05,
             clip: 5.0,
+            average: 0.0,
         }
     }
 }
@@ -215,19 +218,11 @@ impl FinetuneConfig {
             ("run.validate_epochs", validate_epochs),
         ];
         text::check_counts(self.seed, &counts)?;
-        let StepSection { layer_decay, clip, .. } = self.optimiser;
-        for (what, value, fits, range) in [
-            ("held_out", self.held_out, (0.0..=0.9).contains(&self.held_out), "0 to 0.9"),
-            ("optimiser.clip", clip, clip >= 0.0 && clip.is_finite(), "0 or more"),
-            ("optimiser.layer_decay", layer_decay, layer_decay > 0.0 && layer_decay <= 1.0, "above 0 to 1"),
-        ] {
-            if !fits {
-                return Err(Error::config(what, range, &value));
-            }
+        let StepSection { layer_decay, clip, average, .. } = self.optimiser;
+        if !(layer_decay > 0.0 && layer_decay <= 1.0) {
+            return Err(Error::config("optimiser.layer_decay", "above 0 to 1", &layer_decay));
         }
-        if self.run.patience > 0 && self.held_out == 0.0 {
-            return Err(Error::config("run.patience", "0 where no picture is held out", &self.run.patience));
-        }
+        text::check_steps((clip, average), ("held_out", self.held_out), self.run.patience)?;
         self.augmentation.check()
     }
 }
@@ -261,6 +256,7 @@ mod tests {
             ("held_out = 1.0", "held_out"),
             ("[optimiser]\nlayer_decay = 0.0", "layer_decay"),
             ("[optimiser]\nclip = nan", "clip"),
+            ("[optimiser]\naverage = 1.0", "optimiser.average"),
             ("held_out = 0.0\n[run]\npatience = 2", "patience"),
             ("tune = \"half\"", "full"),
         ] {

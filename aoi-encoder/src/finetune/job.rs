@@ -75,14 +75,7 @@ pub fn finetune(
     clock: &dyn Fn() -> f64,
 ) -> Result<FinetuneSummary> {
     let started = started(&job.run, job.resume)?;
-    let stored = if started {
-        let path = job.run.join("config.toml");
-        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-        Some(FinetuneConfig::parse(&text, &path)?)
-    } else {
-        None
-    };
-    let plan = Plan::new(job, stored.as_ref())?;
+    let plan = Plan::new(job, started)?;
     std::fs::create_dir_all(&job.run).map_err(Error::io(&job.run))?;
     let mut run = Run::start(&plan, job, started)?;
     let course = Course {
@@ -98,9 +91,9 @@ pub fn finetune(
     let (ending, loss) = course.run(&mut run, started, progress, clock)?;
     Ok(FinetuneSummary {
         ending,
-        step: run.state.step,
+        step: run.learner.state.step,
         loss,
-        best_mean_iou: run.state.best.map(|missed| 1.0 - missed),
+        best_mean_iou: run.learner.state.best.map(|missed| 1.0 - missed),
         pictures: (plan.training.len(), plan.held_out.len()),
         parameters: plan.trained.table().len(),
     })

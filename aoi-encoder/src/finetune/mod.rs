@@ -4,7 +4,7 @@
 //! over the last four blocks and coarse grids ([`HeadKind`]), with batch norms over groups of crops, whose statistics for prediction are taken anew, over
 //! training crops, whenever the network is validated or written.
 //! Trained is the head with the whole encoder, with nothing of it, or with low-rank changes of queries and values ([`Tuning`]); learning rates fall from the
-//! head to the first block. A run folder holds `config.toml`, `metrics.csv` and an events file for `TensorBoard` (the held-out loss is 1 - mean `IoU`), `loss.svg`,
+//! head to the first block. Validated and written are the trained numbers or, with `optimiser.average`, their running mean. A run folder holds `config.toml`, `metrics.csv` and an events file for `TensorBoard` (the held-out loss is 1 - mean `IoU`), `loss.svg`,
 //! `prediction.png`, `checkpoint.safetensors`, and `network.safetensors`, the best network so far, which [`Tuned::load`] reads. A resumed run ends in the same
 //! bits as an uninterrupted one, on any number of threads of one kind of processor.
 //!

@@ -10,6 +10,7 @@ use crate::gradient::Shards;
 use crate::images::{self, Normalisation, channels_expected};
 use crate::optimise::Schedule;
 use crate::train::origin::Origin;
+use crate::train::parting::Parting;
 use crate::train::{Augmentation, text};
 use crate::{Config, Error, Params, Result, Table};
 
@@ -41,17 +42,25 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Settles what the configuration leaves open; `stored` is that of the run to resume.
+    /// Settles what the configuration leaves open.
     ///
     /// # Errors
     /// As [`super::finetune`].
-    pub(super) fn new(job: &FinetuneJob<'a>, stored: Option<&FinetuneConfig>) -> Result<Self> {
-        let given = job.config.clone().or_else(|| stored.cloned()).unwrap_or_default();
+    pub(super) fn new(job: &FinetuneJob<'a>, started: bool) -> Result<Self> {
+        let path = job.run.join("config.toml");
+        let stored = text::stored(&path, started, FinetuneConfig::parse)?;
+        let given = job.config.clone().or_else(|| stored.clone()).unwrap_or_default();
         given.check()?;
         let weights = job.weights;
         let (encoder, d) = (&weights.config, weights.config.width);
         check_examples(job.examples, job.classes.len(), encoder.channels)?;
-        let (training, held_out) = part(job.examples.len(), given.held_out, given.seed)?;
+        let n = job.examples.len();
+        let Parting { training, held_out } = Parting::new(n, given.held_out, given.seed);
+        if training.is_empty() {
+            let expected = "one or more to train on, besides those held out";
+            let found = format!("{n}, {} of them held out", held_out.len());
+            return Err(Error::config("labelled pictures", expected, &found));
+        }
         let normalisation = weights.normalisation(given.mean.as_deref(), given.std.as_deref())?;
         let config = FinetuneConfig {
             mean: Some(normalisation.mean.clone()),
@@ -87,7 +96,7 @@ impl<'a> Plan<'a> {
         let warm_up = options.warm_up_epochs.saturating_mul(steps_per_epoch).min(steps / 2);
         let schedule = Schedule { peak: options.rate, last: options.last_rate, warm_up, steps };
         schedule.check()?;
-        text::check_same(&job.run.join("config.toml"), stored, &config)?;
+        text::check_same(&path, stored.as_ref(), &config)?;
         let examples = job.examples.iter().map(|e| (e.name.as_str(), &e.picture, &e.mask));
         Ok(Self {
             origin: Origin::of_examples(job.classes, examples),
@@ -174,21 +183,6 @@ fn check_examples(examples: &[Example], classes: usize, channels: usize) -> Resu
         }
     }
     Ok(())
-}
-
-/// Examples to train on, and those held out.
-fn part(n: usize, share: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of n")]
-    let out = if share > 0.0 { ((n as f64 * share).round() as usize).max(1) } else { 0 };
-    if n <= out {
-        let expected = "one or more to train on, besides those held out";
-        return Err(Error::config("labelled pictures", expected, &format!("{n}, {out} of them held out")));
-    }
-    let order = Chance::new(seed, Purpose::Split, [0, 0]).permutation(n);
-    let (mut held_out, mut training) = (order[..out].to_vec(), order[out..].to_vec());
-    held_out.sort_unstable();
-    training.sort_unstable();
-    Ok((training, held_out))
 }
 
 /// The encoder's weights, laid out for the network, with a head of zeros.

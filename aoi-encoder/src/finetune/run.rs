@@ -1,4 +1,4 @@
-//! What changes from step to step: trained numbers, moments, counters.
+//! Fine-tuning between two steps: the loss of a batch, prediction, what is written.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use super::result::Tuned;
 use super::{FinetuneJob, Head, HeadLayers, NetworkTape, overlap, upernet};
 use crate::chance::{Chance, Purpose};
 use crate::gradient::Shards;
-use crate::optimise::{AdamW, AdamWOptions, clip};
-use crate::train::checkpoint::{self, State};
+use crate::train::checkpoint::State;
 use crate::train::course::{CHECKPOINT, Trainee};
+use crate::train::learner::{Learner, StepOptions};
 use crate::whole::write_whole;
-use crate::{Error, Params, Result, Table, Workspace};
+use crate::{Params, Result, Table, Workspace};
 
 /// A run between two steps.
 pub(super) struct Run<'a> {
@@ -22,55 +22,42 @@ pub(super) struct Run<'a> {
     folder: &'a Path,
     threads: usize,
     shards: Shards<f32, NetworkTape<f32>>,
-    trained: Params<f32>,
-    dtrained: Params<f32>,
+    /// Of the trained numbers.
+    pub(super) learner: Learner,
     weights: Params<f32>,
     dweights: Params<f32>,
-    optimiser: AdamW<f32>,
-    pub(super) state: State,
 }
 
 impl<'a> Run<'a> {
     /// From the seed, or from the run's checkpoint.
     pub(super) fn start(plan: &'a Plan<'a>, job: &'a FinetuneJob<'a>, started: bool) -> Result<Self> {
         let options = &plan.config.optimiser;
-        let table = plan.trained.table();
-        let adamw = AdamWOptions {
+        let options = StepOptions {
             betas: options.betas,
             weight_decay: options.weight_decay,
-            ..AdamWOptions::default()
+            clip: options.clip,
+            average: options.average,
         };
-        let mut optimiser = AdamW::new(table, adamw)?;
-        let mut trained = plan.trained.initial(&plan.base, &plan.odds, plan.config.seed);
-        let mut state = State::new(plan.config.to_toml()?, plan.origin.clone());
-        if started {
-            let (stored, mut arrays) = checkpoint::read(&job.run.join(CHECKPOINT), (table, 3), &plan.origin)?;
-            let (Some(second), Some(first), Some(own)) = (arrays.pop(), arrays.pop(), arrays.pop()) else {
-                unreachable!("three arrays were read")
-            };
-            optimiser.restore([first, second], stored.step)?;
-            trained = own;
-            state = State { config: state.config, ..stored };
-        }
+        let state = State::new(plan.config.to_toml()?, plan.origin.clone());
+        let checkpoint = job.run.join(CHECKPOINT);
+        let initial = plan.trained.initial(&plan.base, &plan.odds, plan.config.seed);
         let recompute = plan.config.run.recompute;
         Ok(Self {
             plan,
             folder: &job.run,
             threads: job.threads,
             shards: Shards::new(job.threads, || NetworkTape::new(recompute))?,
-            dtrained: Params::zeros(table.clone()),
-            trained,
+            learner: Learner::new(&options, initial, state, started.then_some(&*checkpoint))?,
             weights: plan.base.clone(),
             dweights: Params::zeros(plan.base.table().clone()),
-            optimiser,
-            state,
         })
     }
 
     /// The network as it is, for prediction.
     fn tuned(&mut self) -> Result<(Params<f32>, Head)> {
         let plan = self.plan;
-        plan.trained.expand(plan.base.values(), self.trained.values(), self.weights.values_mut());
+        let result = self.learner.result().values();
+        plan.trained.expand(plan.base.values(), result, self.weights.values_mut());
         let config = plan.network.config();
         let table = std::sync::Arc::new(Table::new(config)?);
         let encoder = Params::new(table.clone(), self.weights.values()[..table.len()].to_vec())?;
@@ -124,16 +111,17 @@ impl<'a> Run<'a> {
 
 impl Trainee for Run<'_> {
     fn step(&mut self, rate: f64) -> Result<(f64, f64)> {
-        let (plan, step) = (self.plan, self.state.step);
+        let Self { plan, shards, learner, weights, dweights, .. } = self;
+        let step = learner.state.step;
         let (seed, batch, crops) = (plan.config.seed, plan.batch, plan.config.run.crops);
         let epoch = step / plan.steps_per_epoch;
         let order = Chance::new(seed, Purpose::Order, [epoch, 0]).permutation(plan.training.len() * crops);
         #[expect(clippy::cast_possible_truncation, reason = "below the number of crops")]
         let first = (step % plan.steps_per_epoch) as usize * batch;
-        plan.trained.expand(plan.base.values(), self.trained.values(), self.weights.values_mut());
-        let weights = self.weights.values();
+        let trained = learner.weights.values();
+        plan.trained.expand(plan.base.values(), trained, weights.values_mut());
         let groups = batch.div_ceil(plan.group);
-        let losses = self.shards.sum(groups, self.dweights.values_mut(), |group, tape, gradient| {
+        let losses = shards.sum(groups, dweights.values_mut(), |group, tape, gradient| {
             let (mut images, mut truths) = (Vec::new(), Vec::new());
             for place in group * plan.group..batch.min((group + 1) * plan.group) {
                 let mut chance = Chance::new(seed, Purpose::Augmentation, [step, place as u64]);
@@ -142,40 +130,25 @@ impl Trainee for Run<'_> {
                 truths.extend(truth);
             }
             let wanted = (&plan.loss, 1.0 / batch as f64, plan.trained.depth());
-            Ok(plan.network.add_gradient((weights, gradient), (&images, &truths), wanted, tape))
+            Ok(plan.network.add_gradient((weights.values(), gradient), (&images, &truths), wanted, tape))
         })?;
         let loss: f64 = losses.iter().sum();
-        plan.trained.pull(self.trained.values(), self.dweights.values(), self.dtrained.values_mut());
-        let gradient = self.dtrained.values_mut();
-        let norm = self.shards.install(|| clip(gradient, plan.config.optimiser.clip));
-        if !(loss.is_finite() && norm.is_finite()) {
-            return Err(Error::Diverged { step: step + 1, loss, norm });
-        }
-        let Self { shards, optimiser, trained, dtrained, .. } = self;
-        shards.install(|| optimiser.step(trained, dtrained, |tensor| rate * plan.rates[tensor]))?;
-        self.state.step += 1;
-        Ok((loss, norm))
+        plan.trained.pull(trained, dweights.values(), learner.gradient.values_mut());
+        Ok((loss, shards.install(|| learner.step(loss, |tensor| rate * plan.rates[tensor]))?))
     }
 
-    fn validate(&mut self) -> Result<Option<f64>> {
+    fn measure(&mut self) -> Result<Option<f64>> {
         let plan = self.plan;
         let masks = self.predictions(usize::MAX)?;
         let truth = plan.held_out.iter().map(|&i| &plan.examples[i].mask);
-        let missed = overlap::mean_iou(masks.iter().zip(truth), plan.classes.len()).map(|iou| 1.0 - iou);
-        let better = match (missed, self.state.best) {
-            (Some(missed), Some(best)) => missed < best,
-            _ => true,
-        };
-        if better {
-            self.state.best = missed.or(self.state.best);
-            self.state.since_best = 0;
-            let (encoder, head) = self.tuned()?;
-            let network = (plan.network.config(), &encoder);
-            Tuned::write(&self.folder.join("network.safetensors"), network, &plan.normalisation, &head)?;
-        } else {
-            self.state.since_best = self.state.since_best.saturating_add(1);
-        }
-        Ok(missed)
+        Ok(overlap::mean_iou(masks.iter().zip(truth), plan.classes.len()).map(|iou| 1.0 - iou))
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        let plan = self.plan;
+        let (encoder, head) = self.tuned()?;
+        let network = (plan.network.config(), &encoder);
+        Tuned::write(&self.folder.join("network.safetensors"), network, &plan.normalisation, &head)
     }
 
     fn show(&mut self) -> Result<()> {
@@ -189,12 +162,7 @@ impl Trainee for Run<'_> {
         write_whole(&self.folder.join("prediction.png"), &png)
     }
 
-    fn save(&self, path: &Path) -> Result<()> {
-        let [first, second] = self.optimiser.moments();
-        checkpoint::write(path, &self.state, &[&self.trained, first, second])
-    }
-
-    fn state(&mut self) -> &mut State {
-        &mut self.state
+    fn learner(&mut self) -> &mut Learner {
+        &mut self.learner
     }
 }

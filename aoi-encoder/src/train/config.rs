@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Augmentation, text};
 use crate::config::{PrefixPositions, Resampling};
 use crate::mae::Decoder;
-use crate::{Config, Error, Grid, Positions, Precision, Result};
+use crate::{Config, Grid, Positions, Precision, Result};
 
 /// A pre-training run; every field has a default, and unknown fields are refused.
 ///
@@ -95,7 +95,7 @@ impl EncoderSection {
     /// The architecture, for pictures of `channels` channels where the section does not say.
     ///
     /// # Errors
-    /// [`Error::Preset`] for an unknown name, [`Error::Config`] for an impossible encoder or a size that is not whole patches.
+    /// [`crate::Error::Preset`] for an unknown name, [`crate::Error::Config`] for an impossible encoder or a size that is not whole patches.
     pub fn architecture(&self, channels: usize) -> Result<Config> {
         let preset = Config::preset(&self.preset)?;
         let width = self.width.unwrap_or(preset.width);
@@ -221,7 +221,8 @@ pub struct RunSection {
     pub validate_epochs: u64,
     /// Validations without a better held-out loss after which the run ends; zero for never.
     pub patience: u64,
-    /// Held-out pictures shown with their masked patches filled in.
+    /// Pictures shown with their masked patches filled in: held-out ones in `reconstruction.png`; where none is held out, training pictures in
+    /// `reconstruction_training.png`.
     pub pictures: usize,
     /// Whether the bias of the encoder's last norm is moved so that patch features have mean zero over the training pictures, see [`crate::centred`].
     pub centred: bool,
@@ -251,7 +252,7 @@ impl PretrainConfig {
     /// Reads a configuration; `path` is for messages.
     ///
     /// # Errors
-    /// [`Error::Format`] says line and field.
+    /// [`crate::Error::Format`] says line and field.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         text::parse(text, path, "a pre-training configuration")
     }
@@ -259,7 +260,7 @@ impl PretrainConfig {
     /// The configuration as TOML.
     ///
     /// # Errors
-    /// [`Error::Config`] for a number that TOML cannot hold: integers end at 2^63 - 1.
+    /// [`crate::Error::Config`] for a number that TOML cannot hold: integers end at 2^63 - 1.
     pub fn to_toml(&self) -> Result<String> {
         text::write(self)
     }
@@ -267,7 +268,7 @@ impl PretrainConfig {
     /// Checks what does not depend on the pictures.
     ///
     /// # Errors
-    /// [`Error::Config`] for the first field out of its range.
+    /// [`crate::Error::Config`] for the first field out of its range.
     pub fn check(&self) -> Result<()> {
         let RunSection { epochs, batch, at_once, checkpoint_steps, validate_epochs, .. } = self.run;
         let counts = [
@@ -278,18 +279,8 @@ impl PretrainConfig {
             ("run.validate_epochs", validate_epochs),
         ];
         text::check_counts(self.seed, &counts)?;
-        if !(0.0..=0.9).contains(&self.images.held_out) {
-            return Err(Error::config("images.held_out", "0 to 0.9", &self.images.held_out));
-        }
-        if !(self.optimiser.clip >= 0.0 && self.optimiser.clip.is_finite()) {
-            return Err(Error::config("optimiser.clip", "0 or more", &self.optimiser.clip));
-        }
-        if !(0.0..1.0).contains(&self.optimiser.average) {
-            return Err(Error::config("optimiser.average", "0 to below 1", &self.optimiser.average));
-        }
-        if self.run.patience > 0 && self.images.held_out == 0.0 {
-            return Err(Error::config("run.patience", "0 where no picture is held out", &self.run.patience));
-        }
+        let OptimiserSection { clip, average, .. } = self.optimiser;
+        text::check_steps((clip, average), ("images.held_out", self.images.held_out), self.run.patience)?;
         self.augmentation.check()
     }
 }
@@ -319,6 +310,7 @@ mod tests {
             ("[run]\nepochs = -1", "line 2"),
             ("[images]\nheld_out = 1.0", "held_out"),
             ("[optimiser]\nclip = nan", "clip"),
+            ("[optimiser]\naverage = 1.0", "optimiser.average"),
             ("[augmentation]\nscale = [0.0, 1.0]", "scale"),
             ("[run]\npatience = 2\n[images]\nheld_out = 0.0", "patience"),
         ] {

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::checkpoint::State;
 use super::curve::loss_svg;
 use super::events::Events;
+use super::learner::Learner;
 use super::metrics::{Metrics, Row};
 use crate::optimise::Schedule;
 use crate::whole::write_whole;
@@ -42,17 +42,17 @@ pub(crate) trait Trainee {
     /// One step at a learning rate; its loss and the norm of its gradient.
     fn step(&mut self, rate: f64) -> Result<(f64, f64)>;
 
-    /// The measure of the held-out pictures, lower is better, if there are any; the best result so far is written.
-    fn validate(&mut self) -> Result<Option<f64>>;
+    /// The measure of the held-out pictures, lower is better, if there are any.
+    fn measure(&mut self) -> Result<Option<f64>>;
+
+    /// Writes the result, the best so far.
+    fn keep(&mut self) -> Result<()>;
 
     /// Writes a picture of what was learned.
     fn show(&mut self) -> Result<()>;
 
-    /// Writes the checkpoint.
-    fn save(&self, path: &Path) -> Result<()>;
-
-    /// Where the run stands.
-    fn state(&mut self) -> &mut State;
+    /// What is trained.
+    fn learner(&mut self) -> &mut Learner;
 }
 
 /// Name of the checkpoint in a run's folder.
@@ -100,28 +100,31 @@ impl Course<'_> {
         let path = |name: &str| self.folder.join(name);
         if !started {
             // From here on there is something to resume.
-            write_whole(&path("config.toml"), run.state().config.as_bytes())?;
-            run.save(&path(CHECKPOINT))?;
+            write_whole(&path("config.toml"), run.learner().state.config.as_bytes())?;
+            run.learner().save(&path(CHECKPOINT))?;
         }
         let steps = self.schedule.steps;
-        let mut step = run.state().step;
+        let mut step = run.learner().state.step;
         let mut metrics = Metrics::open(&path("metrics.csv"), step)?;
         let mut events = Events::create(self.folder, clock(), step)?;
         let mut held_out_loss = metrics.rows.iter().rev().find_map(|r| r.held_out_loss);
-        let mut ending = match (run.state().ended, step == steps) {
+        let mut ending = match (run.learner().state.ended, step == steps) {
             (false, _) => Ending::Interrupted,
             (true, false) => Ending::Early,
             (true, true) => Ending::Finished,
         };
         let mut before = clock();
-        while step < steps && !run.state().ended {
+        while step < steps && !run.learner().state.ended {
             let rate = self.schedule.rate(step);
             let (loss, gradient_norm) = run.step(rate)?;
-            step = run.state().step;
+            step = run.learner().state.step;
             let validate = step.is_multiple_of(self.validate_epochs * self.steps_per_epoch) || step == steps;
             let mut new_loss = None;
             if validate {
-                new_loss = run.validate()?;
+                new_loss = run.measure()?;
+                if run.learner().is_better(new_loss) {
+                    run.keep()?;
+                }
                 held_out_loss = new_loss.or(held_out_loss);
             }
             let now = clock();
@@ -142,17 +145,17 @@ impl Course<'_> {
             events.add(now, step, &values)?;
             let asked = progress(&Report { step, steps, loss, held_out_loss, images_per_second });
             if step == steps {
-                (ending, run.state().ended) = (Ending::Finished, true);
-            } else if self.patience > 0 && run.state().since_best >= self.patience {
-                (ending, run.state().ended) = (Ending::Early, true);
+                (ending, run.learner().state.ended) = (Ending::Finished, true);
+            } else if self.patience > 0 && run.learner().state.since_best >= self.patience {
+                (ending, run.learner().state.ended) = (Ending::Early, true);
             }
-            let ended = run.state().ended;
+            let ended = run.learner().state.ended;
             if validate || ended {
                 write_whole(&path("loss.svg"), loss_svg(&metrics.rows).as_bytes())?;
                 run.show()?;
             }
             if asked.is_break() || ended || step.is_multiple_of(self.checkpoint_steps) {
-                run.save(&path(CHECKPOINT))?;
+                run.learner().save(&path(CHECKPOINT))?;
             }
             if asked.is_break() {
                 break;

@@ -1,7 +1,7 @@
 //! Pre-training: a folder of pictures and a configuration in, a run folder out.
 //!
 //! [`pretrain`] is the whole job. A run folder holds `config.toml` (everything resolved), `metrics.csv` and an events file for `TensorBoard`, `loss.svg`,
-//! `reconstruction.png`, `checkpoint.safetensors`, and `encoder.safetensors`, the weights that [`crate::weights::load`] reads. What is drawn by chance depends
+//! `reconstruction.png` (of training pictures, where none is held out, `reconstruction_training.png`), `checkpoint.safetensors`, and `encoder.safetensors`, the weights that [`crate::weights::load`] reads. What is drawn by chance depends
 //! on the seed and the step alone, and sums are taken in an order of their own, so a resumed run ends in the same bits as an uninterrupted one,
 //! on any number of threads of one kind of processor.
 
@@ -11,9 +11,11 @@ mod config;
 pub(crate) mod course;
 mod curve;
 mod events;
+pub(crate) mod learner;
 mod metrics;
 pub(crate) mod origin;
 mod panel;
+pub(crate) mod parting;
 mod pictures;
 mod plan;
 mod pretrain;

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use ndarray::Array3;
 
 use super::origin::Origin;
-use crate::chance::{Chance, Purpose};
+use super::parting::Parting;
 use crate::images::{self, Normalisation, Stack};
 use crate::{Error, Result};
 
@@ -33,19 +33,14 @@ impl Pictures {
     pub(super) fn open(folder: &Path, share: f64, seed: u64, cache_mib: usize) -> Result<Self> {
         let stacks = images::list(folder)?;
         let n = stacks.len();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of n")]
-        let out = if share > 0.0 { ((n as f64 * share).round() as usize).max(1) } else { 0 };
-        if n < 2 + out {
+        let Parting { training, held_out } = Parting::new(n, share, seed);
+        if training.len() < 2 {
             return Err(Error::Format {
                 path: folder.to_owned(),
                 expected: "two or more pictures to train on, besides those held out",
-                found: format!("{n} picture(s), {out} of them held out"),
+                found: format!("{n} picture(s), {} of them held out", held_out.len()),
             });
         }
-        let order = Chance::new(seed, Purpose::Split, [0, 0]).permutation(n);
-        let (mut held_out, mut training) = (order[..out].to_vec(), order[out..].to_vec());
-        held_out.sort_unstable();
-        training.sort_unstable();
         let decoded = (0..n).map(|_| OnceLock::new()).collect();
         let room = AtomicUsize::new(cache_mib.saturating_mul((1 << 20) / 4));
         let mut pictures = Self { stacks, decoded, room, channels: 0, training, held_out };

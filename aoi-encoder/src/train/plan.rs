@@ -5,11 +5,11 @@ use ndarray::{Array3, Array4, ArrayRef3, Axis};
 use super::origin::Origin;
 use super::pictures::Pictures;
 use super::{Augmentation, Job, PretrainConfig, text};
+use crate::Result;
 use crate::chance::{Chance, Purpose};
 use crate::images::Normalisation;
 use crate::mae::{Decoder, Mae, Mask};
 use crate::optimise::Schedule;
-use crate::{Error, Result};
 
 /// What stays the same during a run.
 pub(super) struct Plan {
@@ -30,14 +30,9 @@ impl Plan {
     /// # Errors
     /// As [`super::pretrain`].
     pub(super) fn new(job: &Job, started: bool) -> Result<Self> {
-        let stored = job.run.join("config.toml");
-        let stored_config = if started {
-            let text = std::fs::read_to_string(&stored).map_err(Error::io(&stored))?;
-            Some(PretrainConfig::parse(&text, &stored)?)
-        } else {
-            None
-        };
-        let given = job.config.clone().or_else(|| stored_config.clone()).unwrap_or_default();
+        let path = job.run.join("config.toml");
+        let stored = text::stored(&path, started, PretrainConfig::parse)?;
+        let given = job.config.clone().or_else(|| stored.clone()).unwrap_or_default();
         given.check()?;
         let mut pictures =
             Pictures::open(&job.images, given.images.held_out, given.seed, given.images.cache_mib)?;
@@ -69,7 +64,7 @@ impl Plan {
         let peak = config.optimiser.rate.unwrap_or(config.optimiser.base_rate * batch as f64 / 256.0);
         let schedule = Schedule { peak, last: config.optimiser.last_rate, warm_up, steps };
         schedule.check()?;
-        text::check_same(&stored, stored_config.as_ref(), &config)?;
+        text::check_same(&path, stored.as_ref(), &config)?;
         let origin = pictures.origin()?;
         Ok(Self { config, origin, mae, pictures, normalisation, schedule, batch, steps_per_epoch })
     }
@@ -109,12 +104,11 @@ impl Plan {
         Ok(ndarray::stack(Axis(0), &views).expect("crops of one size"))
     }
 
-    /// A held-out picture, not varied, and its mask, the same in every validation.
-    pub(super) fn held_out(&self, place: usize) -> Result<(Array3<f32>, Mask)> {
+    /// Picture `place` of `pictures`, not varied, and its mask, the same in every validation.
+    pub(super) fn masked(&self, pictures: &[usize], place: usize) -> Result<(Array3<f32>, Mask)> {
         let (seed, place_key) = (self.config.seed, [u64::MAX, place as u64]);
         let mut chance = Chance::new(seed, Purpose::Augmentation, place_key);
-        let image =
-            self.image(self.pictures.held_out[place], &self.config.augmentation.still(), &mut chance)?;
+        let image = self.image(pictures[place], &self.config.augmentation.still(), &mut chance)?;
         let mask = Mask::draw(self.mae.config().grid.len(), self.config.masking.ratio, seed, place_key)?;
         Ok((image, mask))
     }

@@ -75,9 +75,9 @@ pub fn pretrain(
     let (ending, loss) = course.run(&mut run, started, progress, clock)?;
     Ok(Summary {
         ending,
-        step: run.state.step,
+        step: run.learner.state.step,
         loss,
-        best_held_out_loss: run.state.best,
+        best_held_out_loss: run.learner.state.best,
         pictures: (plan.pictures.training.len(), plan.pictures.held_out.len()),
         normalisation: plan.normalisation.clone(),
     })

@@ -19,6 +19,19 @@ pub(crate) fn parse<C: DeserializeOwned>(text: &str, path: &Path, expected: &'st
     })
 }
 
+/// The configuration that a run was started with, if it was.
+///
+/// # Errors
+/// [`Error::Io`], and those of `parse`.
+pub(crate) fn stored<C>(
+    path: &Path,
+    started: bool,
+    parse: impl FnOnce(&str, &Path) -> Result<C>,
+) -> Result<Option<C>> {
+    let read = || parse(&std::fs::read_to_string(path).map_err(Error::io(path))?, path);
+    started.then(read).transpose()
+}
+
 /// A configuration as TOML.
 ///
 /// # Errors
@@ -39,6 +52,30 @@ pub(crate) fn check_counts(seed: u64, counts: &[(&'static str, u64)]) -> Result<
         Some(&(what, count)) => Err(Error::config(what, "1 to 4294967296", &count)),
         None => Ok(()),
     }
+}
+
+/// Refuses numbers of steps and of held-out pictures, the latter under its name, that no run can have.
+///
+/// # Errors
+/// [`Error::Config`] for the first.
+pub(crate) fn check_steps(
+    (clip, average): (f64, f64),
+    (name, held_out): (&'static str, f64),
+    patience: u64,
+) -> Result<()> {
+    for (what, value, fits, range) in [
+        (name, held_out, (0.0..=0.9).contains(&held_out), "0 to 0.9"),
+        ("optimiser.clip", clip, clip >= 0.0 && clip.is_finite(), "0 or more"),
+        ("optimiser.average", average, (0.0..1.0).contains(&average), "0 to below 1"),
+    ] {
+        if !fits {
+            return Err(Error::config(what, range, &value));
+        }
+    }
+    if patience > 0 && held_out == 0.0 {
+        return Err(Error::config("run.patience", "0 where no picture is held out", &patience));
+    }
+    Ok(())
 }
 
 /// Refuses a run that resolves to another configuration than it was started with.

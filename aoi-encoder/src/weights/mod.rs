@@ -37,6 +37,8 @@ pub struct LoadOptions {
     /// The architecture that the file must have, such as [`Config::preset`]. Width, depth, patch, hidden width and registers are compared;
     /// the heads and a grid that is not square are taken from it. Epsilon and resampling stay those of the file's family.
     pub config: Option<Config>,
+    /// Which network of a file that holds several: what the names of its tensors start with, such as `teacher.`; empty for names without a prefix.
+    pub prefix: Option<String>,
 }
 
 /// How a patch projection is made for another number of channels.
@@ -137,7 +139,7 @@ struct Plan {
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Format`] for a file that is not safetensors, [`Error::Weights`] naming every missing, unused, misshapen and doubled
-/// tensor, [`Error::NotFinite`] for NaN or infinite weights, [`Error::Config`] for an impossible architecture.
+/// tensor, or the networks of a file that holds several of which none was chosen, [`Error::NotFinite`] for NaN or infinite weights, [`Error::Config`] for an impossible architecture.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Weights> {
     let (file, bytes) = read_file(path)?;
     load_bytes(&file, &bytes, options)
@@ -148,7 +150,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Weights> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_bytes(file: &Path, bytes: &[u8], options: &LoadOptions) -> Result<Weights> {
-    let parsed = parse(file, bytes)?;
+    let parsed = parse(file, bytes, options.prefix.as_deref())?;
     let mut plan = plan(file, &parsed, options)?;
     if !plan.problems.is_empty() {
         return Err(Error::Weights { family: plan.family.name(), problems: plan.problems });
@@ -184,7 +186,7 @@ pub(crate) fn load_bytes(file: &Path, bytes: &[u8], options: &LoadOptions) -> Re
 /// As [`load`], but problems of single tensors are returned, not raised.
 pub fn inspect(path: &Path, options: &LoadOptions) -> Result<Inspection> {
     let (file, bytes) = read_file(path)?;
-    let parsed = parse(&file, &bytes)?;
+    let parsed = parse(&file, &bytes, options.prefix.as_deref())?;
     let plan = plan(&file, &parsed, options)?;
     let mut number_types = BTreeMap::new();
     for view in parsed.tensors.values() {
@@ -212,7 +214,7 @@ struct Parsed<'a> {
     normalisation: Option<Normalisation>,
 }
 
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parsed<'a>> {
+fn parse<'a>(path: &Path, bytes: &'a [u8], wanted: Option<&str>) -> Result<Parsed<'a>> {
     let bad = |found: String| Error::Format { path: path.to_owned(), expected: "a safetensors file", found };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
@@ -226,11 +228,8 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parsed<'a>> {
     let mut all = file.tensors();
     all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let names: Vec<&str> = all.iter().map(|t| t.0.as_str()).collect();
-    let Some((family, prefix)) = names::recognise(&names, own.is_some()) else {
-        let problems =
-            vec![format!("no patch projection or class token of a known family among {}", list(&names))];
-        return Err(Error::Weights { family: "unknown", problems });
-    };
+    let unknown = |problem| Error::Weights { family: "unknown", problems: vec![problem] };
+    let (family, prefix) = names::recognise(&names, own.is_some(), wanted).map_err(unknown)?;
     let (mut tensors, mut outside, mut problems) = (Tensors::new(), Vec::new(), Vec::new());
     let mut originals = BTreeMap::new();
     for (name, view) in all {

@@ -1,6 +1,6 @@
 //! What the families call their tensors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Tensor;
 
@@ -44,42 +44,80 @@ impl Family {
     }
 }
 
-/// The family of a file and the prefix its wrapper put before every name (`vit.`, `backbone.` ...), from two names that
-/// every encoder has, either of which may be missing.
-pub(super) fn recognise(names: &[&str], has_own_metadata: bool) -> Option<(Family, String)> {
-    if has_own_metadata {
-        return Some((Family::Own, String::new()));
-    }
-    let prefix_of = |suffixes: [&str; 2]| {
-        suffixes.iter().find_map(|suffix| {
-            let mut hits: Vec<&str> = names.iter().filter_map(|n| n.strip_suffix(suffix)).collect();
-            hits.retain(|prefix| prefix.is_empty() || prefix.ends_with('.'));
-            hits.sort_by_key(|prefix| prefix.len());
-            hits.first().map(|prefix| (*prefix).to_owned())
-        })
+/// Two names that every encoder has, of which either may be missing: Hugging Face's, and everybody else's.
+const MARKS: [[&str; 2]; 2] = [
+    ["embeddings.patch_embeddings.projection.weight", "embeddings.cls_token"],
+    ["patch_embed.proj.weight", "cls_token"],
+];
+
+/// The family of a file and the prefix its wrapper put before every name (`vit.`, `backbone.` ...). Of several networks in a file the one is taken
+/// whose prefix is `wanted` or starts with it.
+///
+/// # Errors
+/// What is wrong, when there is no network, or none or several that are wanted.
+pub(super) fn recognise(
+    names: &[&str],
+    has_own_metadata: bool,
+    wanted: Option<&str>,
+) -> Result<(Family, String), String> {
+    let prefixes_of = |mark: &str| {
+        let prefixes = names.iter().filter_map(|n| n.strip_suffix(mark));
+        prefixes.filter(|p| p.is_empty() || p.ends_with('.')).collect::<BTreeSet<&str>>()
     };
+    let prefixes = if has_own_metadata {
+        BTreeSet::from([""])
+    } else {
+        MARKS.iter().flatten().map(|mark| prefixes_of(mark)).find(|p| !p.is_empty()).unwrap_or_default()
+    };
+    if prefixes.is_empty() {
+        let found = super::list(names);
+        return Err(format!("no patch projection or class token of a known family among {found}"));
+    }
+    let fits = |prefix: &&&str| wanted.is_none_or(|wanted| prefix.starts_with(wanted));
+    let mut fitting = prefixes.iter().filter(fits);
+    let prefix = match (wanted.and_then(|w| prefixes.get(w)), fitting.next(), fitting.next()) {
+        (Some(prefix), ..) | (None, Some(prefix), None) => *prefix,
+        (None, first, _) => {
+            let quoted: Vec<String> = prefixes.iter().map(|p| format!("{p:?}")).collect();
+            let (n, quoted) = (prefixes.len(), quoted.join(", "));
+            return Err(match (first, wanted) {
+                (None, Some(wanted)) => format!("no network with the prefix {wanted:?}; there is {quoted}"),
+                _ => format!(
+                    "{n} networks, with the prefixes {quoted}: choose one (LoadOptions::prefix, --prefix)"
+                ),
+            });
+        }
+    };
+    if has_own_metadata {
+        return Ok((Family::Own, String::new()));
+    }
+    // What other networks of the file are called says nothing of this one.
+    let others: Vec<&str> = prefixes.iter().copied().filter(|p| !p.is_empty() && *p != prefix).collect();
+    let own: Vec<&str> =
+        names.iter().copied().filter(|n| !others.iter().any(|other| n.starts_with(other))).collect();
+    Ok((family(&own, prefix), prefix.to_owned()))
+}
+
+/// The family of the network with this prefix.
+fn family(names: &[&str], prefix: &str) -> Family {
     let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|n| test(n));
-    if let Some(prefix) = prefix_of(["embeddings.patch_embeddings.projection.weight", "embeddings.cls_token"])
-    {
+    if any(&|n| n.strip_prefix(prefix).is_some_and(|inner| MARKS[0].contains(&inner))) {
         let dinov2 =
             any(&|n| n.contains(".norm1.") || n.contains("layer_scale1") || n.ends_with("register_tokens"));
-        let family = match (dinov2, any(&|n| n.starts_with("decoder."))) {
+        return match (dinov2, any(&|n| n.starts_with("decoder."))) {
             (true, _) => Family::HuggingFaceDinoV2,
             (false, true) => Family::HuggingFaceMae,
             (false, false) => Family::HuggingFaceVit,
         };
-        return Some((family, prefix));
     }
-    let prefix = prefix_of(["patch_embed.proj.weight", "cls_token"])?;
     let decoder = any(&|n| n.contains("decoder_"));
     let dinov2 =
         any(&|n| n.ends_with("mask_token") || n.ends_with("register_tokens") || n.contains("mlp.w12"));
-    let family = match (decoder, dinov2) {
+    match (decoder, dinov2) {
         (true, _) => Family::Mae,
         (false, true) => Family::DinoV2,
         (false, false) => Family::Timm,
-    };
-    Some((family, prefix))
+    }
 }
 
 /// `blocks.0.7.x` (the chunked lists of `DINOv2` training) as `blocks.7.x`; other names as they are.
@@ -218,10 +256,41 @@ mod tests {
                 "",
             ),
         ] {
-            assert_eq!(recognise(names, false), Some((family, prefix.to_owned())), "{names:?}");
+            for wanted in [None, Some(prefix)] {
+                assert_eq!(recognise(names, false, wanted), Ok((family, prefix.to_owned())), "{names:?}");
+            }
         }
-        assert_eq!(recognise(&["conv1.weight", "layer1.0.bn.bias"], false), None);
-        assert_eq!(recognise(&[], false), None);
+        assert_eq!(recognise(&["class_token"], true, None), Ok((Family::Own, String::new())));
+        for names in [&["conv1.weight", "layer1.0.bn.bias"][..], &[]] {
+            assert!(recognise(names, false, None).unwrap_err().contains("no patch projection"), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_networks_one_is_taken_only_when_it_is_named() {
+        let names =
+            ["teacher.backbone.cls_token", "student.backbone.cls_token", "student.backbone.mask_token"];
+        for (wanted, family, prefix) in [
+            ("teacher.", Family::Timm, "teacher.backbone."),
+            ("student.backbone.", Family::DinoV2, "student.backbone."),
+        ] {
+            assert_eq!(recognise(&names, false, Some(wanted)), Ok((family, prefix.to_owned())));
+        }
+        for wanted in [None, Some("")] {
+            let problem = recognise(&names, false, wanted).unwrap_err();
+            for word in ["2 networks", "\"student.backbone.\", \"teacher.backbone.\"", "--prefix"] {
+                assert!(problem.contains(word), "{problem}");
+            }
+        }
+        // No prefix is a prefix too.
+        let names = ["cls_token", "ema.cls_token"];
+        assert!(recognise(&names, false, None).unwrap_err().contains("\"\", \"ema.\""));
+        assert_eq!(recognise(&names, false, Some("")), Ok((Family::Timm, String::new())));
+        assert_eq!(recognise(&names, false, Some("ema.")), Ok((Family::Timm, "ema.".to_owned())));
+        for (names, own) in [(&names[..], false), (&["class_token"], true)] {
+            let problem = recognise(names, own, Some("teacher.")).unwrap_err();
+            assert!(problem.contains("no network with the prefix \"teacher.\""), "{problem}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use aoi::LoadArguments;
 use aoi_encoder::weights::{Inspection, architecture, inspect};
 use aoi_encoder::{EmbedOptions, Error, embed};
 use clap::{Args, Subcommand};
@@ -12,7 +13,6 @@ use serde_json::json;
 use super::outcome::{Failure, Outcome};
 use super::precision::PrecisionName;
 use super::tiling::TilingArguments;
-use super::weights::LoadArguments;
 use super::{finetune, interrupt, pretrain};
 
 #[derive(Subcommand)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use aoi::LoadArguments;
 use aoi::segment::{Labelled, LabelledFolder};
 use aoi_encoder::finetune::{Example, FinetuneConfig, FinetuneJob, finetune};
 use aoi_encoder::weights::load;
@@ -13,7 +14,6 @@ use super::outcome::{Failure, Outcome};
 use super::progress::Counter;
 use super::segment::arguments::MaskArguments;
 use super::training::{RunArguments, Shown, clock, ended};
-use super::weights::LoadArguments;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -23,6 +23,7 @@ A configuration is TOML; what it leaves out has a default, and RUN/config.toml s
     head = \"upernet\"                               # or \"linear\", the default\n  \
     tune = { lora = { rank = 3, alpha = 16.0 } }   # or \"full\", \"frozen\"\n  \
     loss = { balance = 0.5, dice = 1.0 }\n  \
+    optimiser = { rate = 1e-3, average = 0.99 }    # validated and written is a running mean\n  \
     run = { epochs = 50, batch = 8 }\n\n\
 RUN/network.safetensors is the network with the best mean IoU on the held-out images; RUN/prediction.png shows some of them.")]
 pub(crate) struct Arguments {

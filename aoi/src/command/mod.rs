@@ -15,7 +15,6 @@ mod segment;
 mod tiling;
 mod tolerance;
 mod training;
-mod weights;
 
 use std::process::ExitCode;
 

@@ -18,7 +18,7 @@ A configuration is TOML; what it leaves out has a default, and RUN/config.toml s
     seed = 0\n  \
     encoder = { preset = \"vit-ti/16\", size = [128, 128] }\n  \
     run = { epochs = 400, batch = 32 }\n\n\
-RUN/encoder.safetensors is the encoder with the lowest held-out loss; RUN/loss.svg, RUN/reconstruction.png and RUN/metrics.csv (or TensorBoard) show how it went.")]
+RUN/encoder.safetensors is the encoder with the lowest held-out loss; RUN/loss.svg, RUN/reconstruction.png (RUN/reconstruction_training.png where no picture is held out) and RUN/metrics.csv (or TensorBoard) show how it went.")]
 pub(crate) struct Arguments {
     /// Folder of pictures: NAME.png, or one file per lighting: `NAME_buffer0.png`, `NAME_buffer1.png` ...
     #[arg(long, value_name = "DIR")]

@@ -5,7 +5,14 @@
 //! all are fused. Blocks of a plain transformer share one grid: between levels nothing is enlarged, only the coarse cells are.
 //!
 //! # Source
-//! Xiao et al. 2018, arXiv 1807.10221, with the pooling by maxima that inspection pictures were published with.
+//! Xiao et al. 2018, arXiv 1807.10221, from which it departs in:
+//! - **Statistics of the batch norms in training**: over the rows of one group of crops (`upernet.group`; the last of a batch may be smaller), not over the whole batch,
+//!   as the authors' code has it by synchronising devices. A group stays on one thread, so nothing depends on their number. Gradients go through the statistics in both.
+//! - **In prediction**: no moving means are followed through the steps. Statistics are taken anew under the weights that are validated or written, over 64 training crops or as many
+//!   more as fill the last group, cut in groups as in training, not varied; means and mean squares of the groups are averaged, and the file keeps what comes of them. The
+//!   variance is the mean square, where moving ones are usually corrected by n / (n - 1).
+//! - **Pooling**: by maxima on grids of 2, 4, 8 and 16 cells, as for the inspection pictures that such a head was published with, not by means of 1, 2, 3 and 6.
+//! - **Levels**: blocks of one transformer on one grid, not stages of ever coarser ones. Their logits are of patches; one task, no dropout.
 
 mod batch_norm;
 mod convolution;

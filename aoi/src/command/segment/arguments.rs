@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use aoi::LoadArguments;
 use aoi::masks::{MaskFolder, MaskValues, check_classes_of};
 use aoi::patch_encoder::{PatchEncoder, VitOptions, open};
 use aoi::segment::{Decision, NetworkSegmenter, Predictor, Segmenter, Settings};
@@ -14,7 +15,6 @@ use crate::command::outcome::Failure;
 use crate::command::precision::PrecisionName;
 use crate::command::search::{CPU, GpuScan, PlaceArguments, prepare};
 use crate::command::tiling::TilingArguments;
-use crate::command::weights::LoadArguments;
 
 /// How pictures become patches.
 #[derive(Args)]

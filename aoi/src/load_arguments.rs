@@ -1,12 +1,28 @@
-//! What a weights file does not say, as arguments of every command that loads one.
+//! What a weights file does not say, as arguments of every program of the workspace that loads one.
 
 use aoi_encoder::weights::{ChannelRule, LoadOptions};
 use aoi_encoder::{Config, Resampling, preset_names};
 use clap::{Args, ValueEnum};
 
-/// How weights are understood.
-#[derive(Args)]
-pub(crate) struct LoadArguments {
+/// How weights are understood; to be flattened into a command's arguments.
+///
+/// # Examples
+/// ```
+/// use aoi::LoadArguments;
+/// use clap::Parser;
+///
+/// #[derive(Parser)]
+/// struct Command {
+///     #[command(flatten)]
+///     load: LoadArguments,
+/// }
+///
+/// let command = Command::parse_from(["command", "--heads", "3", "--channels", "2", "--prefix", "teacher."]);
+/// let options = command.load.options();
+/// assert_eq!((options.heads, options.prefix.as_deref()), (Some(3), Some("teacher.")));
+/// ```
+#[derive(Debug, Args)]
+pub struct LoadArguments {
     /// Attention heads, where neither file nor config.json says them
     #[arg(long, value_name = "N")]
     heads: Option<usize>,
@@ -22,9 +38,12 @@ pub(crate) struct LoadArguments {
     /// How learned positions are fitted to other image sizes [default: as the family of the weights does it]
     #[arg(long, value_enum)]
     resampling: Option<ResamplingName>,
+    /// Which network of a file that holds several: what the names of its tensors start with, such as `teacher.`
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum ResamplingName {
     /// Antialiased bicubic (timm)
     Antialiased,
@@ -34,7 +53,7 @@ enum ResamplingName {
     Offset,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum ChannelRuleName {
     /// Every new channel gets the mean of the old ones
     Average,
@@ -48,13 +67,13 @@ fn preset(name: &str) -> Result<Config, String> {
 
 impl LoadArguments {
     /// Whether anything was given that the file does not say.
-    pub(crate) fn is_any(&self) -> bool {
-        let Self { heads, preset, channels, resampling, .. } = self;
-        heads.is_some() || preset.is_some() || channels.is_some() || resampling.is_some()
+    pub fn is_any(&self) -> bool {
+        let Self { heads, preset, channels, resampling, prefix, .. } = self;
+        heads.is_some() || preset.is_some() || channels.is_some() || resampling.is_some() || prefix.is_some()
     }
 
     /// The library's options.
-    pub(crate) fn options(&self) -> LoadOptions {
+    pub fn options(&self) -> LoadOptions {
         let rule = match self.channel_rule {
             ChannelRuleName::Average => ChannelRule::Average,
             ChannelRuleName::Repeat => ChannelRule::Repeat,
@@ -63,6 +82,7 @@ impl LoadArguments {
             heads: self.heads,
             channels: self.channels.map(|n| (n, rule)),
             config: self.preset.clone(),
+            prefix: self.prefix.clone(),
             resampling: self.resampling.map(|name| match name {
                 ResamplingName::Antialiased => Resampling::Antialiased,
                 ResamplingName::Plain => Resampling::Plain,
