@@ -40,26 +40,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Generate(Generate::Records { rows, parts, seed, out }) => {
-            let fail = |source| Error::File { path: out.clone(), source };
-            let mut file = File::create(&out).map_err(fail)?;
-            let written = write_records(&mut file, &RecordsOptions { rows, parts, seed }).map_err(fail)?;
-            eprintln!("{} rows, {} flagged, {} defects", written.rows, written.flagged, written.defects);
-        }
-        Command::Generate(Generate::Flagged { values, limits, seed, out }) => {
-            Flagged::draw(&FlaggedOptions { values, limits, seed }).write(&out)?;
-        }
-        Command::Generate(Generate::Features { rows, queries, width, seed, out }) => {
-            std::fs::create_dir_all(&out).map_err(|source| Error::File { path: out.clone(), source })?;
-            let (bank, asked) = features::draw(&FeaturesOptions { rows, queries, width, seed });
-            features::write(&bank, &out.join("bank.npy"))?;
-            features::write(&asked, &out.join("queries.npy"))?;
-        }
-        Command::Generate(Generate::Bonds { of_each, seed, out }) => {
-            let options = BondOptions { labelled: of_each, inspected: 0, defects: 0.0, seed };
-            let written = write_bonds(&out, &options, &mut aoi::silent())?;
-            eprintln!("written to {}", written.labelled_images.display());
-        }
+        Command::Generate(what) => generate(what)?,
         Command::Neighbours {
             bank,
             k,
@@ -143,6 +124,33 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Quoted { results, texts } => return check_quotes(&results, &texts),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes inputs.
+fn generate(what: Generate) -> Result<(), Error> {
+    match what {
+        Generate::Records { rows, parts, seed, out } => {
+            let fail = |source| Error::File { path: out.clone(), source };
+            let mut file = File::create(&out).map_err(fail)?;
+            let written = write_records(&mut file, &RecordsOptions { rows, parts, seed }).map_err(fail)?;
+            eprintln!("{} rows, {} flagged, {} defects", written.rows, written.flagged, written.defects);
+        }
+        Generate::Flagged { values, limits, seed, out } => {
+            Flagged::draw(&FlaggedOptions { values, limits, seed }).write(&out)?;
+        }
+        Generate::Features { rows, queries, width, seed, out } => {
+            std::fs::create_dir_all(&out).map_err(|source| Error::File { path: out.clone(), source })?;
+            let (bank, asked) = features::draw(&FeaturesOptions { rows, queries, width, seed });
+            features::write(&bank, &out.join("bank.npy"))?;
+            features::write(&asked, &out.join("queries.npy"))?;
+        }
+        Generate::Bonds { of_each, seed, out } => {
+            let options = BondOptions { labelled: of_each, inspected: 0, defects: 0.0, seed };
+            let written = write_bonds(&out, &options, &mut aoi::silent())?;
+            eprintln!("written to {}", written.labelled_images.display());
+        }
+    }
+    Ok(())
 }
 
 /// A machine with the name of its results folder.

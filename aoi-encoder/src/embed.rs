@@ -69,7 +69,7 @@ pub type Progress<'a> = dyn FnMut(usize, usize) -> ControlFlow<()> + 'a;
 ///
 /// A `.npy` file holds f32 \[b, c, height, width\] already normalised, and is used as it is: not resized, padded or tiled.
 /// `out` gets `cls` \[b, d\], `patches` \[b, t, d\], `registers` \[b, r, d\] where there are any and `block_<i>` \[b, t, d\], all f32 and after
-/// the final norm; its metadata names the pictures and the grid. The notes of the weights come before those of the pictures.
+/// the final norm, `patches` also whitened where the weights file holds a [`crate::Whitening`]; its metadata names the pictures and the grid. The notes of the weights come before those of the pictures.
 ///
 /// # Errors
 /// As [`load`], [`embed_folder`] and [`embed_array`]; [`Error::Cancelled`] when `progress` broke off, and then nothing is written.
@@ -81,7 +81,7 @@ pub fn embed(
     options: &EmbedOptions,
     progress: &mut Progress<'_>,
 ) -> Result<Embeddings> {
-    let Weights { config, params, normalisation, mut notes, .. } = load(weights, load_options)?;
+    let Weights { config, params, normalisation, whitening, mut notes, .. } = load(weights, load_options)?;
     let encoder_options = EncoderOptions { precision: options.precision, ..EncoderOptions::default() };
     let encoder = Encoder::with_options(&config, &params, &encoder_options)?;
     drop(params);
@@ -95,6 +95,13 @@ pub fn embed(
     } else {
         embed_array(&encoder, &read_npy(images)?, options, progress)?
     };
+    if let Some(whitening) = whitening {
+        for mut patches in embeddings.features.patches.outer_iter_mut() {
+            let whitened = whitening.apply(&patches);
+            patches.assign(&whitened);
+        }
+        notes.push("patches whitened, class token, registers and blocks as they are".to_owned());
+    }
     embeddings.write(out)?;
     notes.append(&mut embeddings.notes);
     Ok(Embeddings { notes, ..embeddings })
@@ -173,7 +180,7 @@ pub fn embed_array(
 }
 
 /// A picture with the encoder's channels, resized where that is asked for.
-fn read(stack: &Stack, config: &Config, options: &EmbedOptions) -> Result<Array3<f32>> {
+pub(crate) fn read(stack: &Stack, config: &Config, options: &EmbedOptions) -> Result<Array3<f32>> {
     let picture = images::repeat_grey(stack.read()?, config.channels)?;
     match options.resize {
         Some((height, width)) => images::resize(&picture, height, width),

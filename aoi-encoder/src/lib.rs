@@ -65,6 +65,7 @@ mod tiled;
 pub mod train;
 mod vit;
 pub mod weights;
+mod whitening;
 mod whole;
 mod workspace;
 
@@ -82,6 +83,7 @@ pub use positions::PositionTable;
 pub use preset::preset_names;
 pub use tiled::{PictureTokens, TiledPass, Tiling, encode_picture};
 pub use vit::{Encoder, EncoderOptions, Features};
+pub use whitening::{Whitening, WhiteningFit, fit_whitening};
 pub use workspace::Workspace;
 
 /// Checks the shape \[b, c, height, width\] of a batch of images and returns their grid of patches.

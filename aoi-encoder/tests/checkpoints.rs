@@ -108,7 +108,7 @@ fn encoder() -> Weights {
         let values = params.get_mut(&tensor.name).iter_mut().enumerate();
         values.for_each(|(i, v)| *v = centre + ((i * 37 % 19) as f32 - 9.0) / 20.0);
     }
-    Weights { config, params, family: Family::Own, normalisation: None, notes: Vec::new() }
+    Weights { config, params, family: Family::Own, normalisation: None, whitening: None, notes: Vec::new() }
 }
 
 fn examples() -> Vec<Example> {

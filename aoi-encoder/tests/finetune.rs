@@ -36,7 +36,7 @@ fn encoder() -> Weights {
         };
         params.get_mut(&tensor.name).iter_mut().for_each(|p| *p = (centre + spread * seeded.normal()) as f32);
     }
-    Weights { config, params, family: Family::Own, normalisation: None, notes: Vec::new() }
+    Weights { config, params, family: Family::Own, normalisation: None, whitening: None, notes: Vec::new() }
 }
 
 /// Bright squares ("pad") and dark bars ("bar") on grey ground, 24 x 28 pixels.

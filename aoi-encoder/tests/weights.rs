@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use aoi_encoder::images::Normalisation;
+use aoi_encoder::ndarray::Array2;
 use aoi_encoder::weights::{
     ChannelRule, Family, LoadOptions, NumberType, SaveOptions, inspect, load, save, save_with,
 };
-use aoi_encoder::{Config, Error, Grid, Params, Positions, Resampling, Table};
+use aoi_encoder::{Config, Error, Grid, Params, Positions, Resampling, Table, Whitening};
 use aoi_testing::{assert_all_close, for_each_case};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -367,6 +368,53 @@ fn our_own_format_keeps_every_bit_and_the_configuration() {
     assert!(matches!(save(&path, &tiny, &other), Err(Error::Shape { .. })));
 }
 
+/// Shape and bytes of f32 tensors by name.
+type Shaped = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
+
+#[test]
+fn a_whitening_comes_back_and_one_that_is_broken_is_named() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("white.safetensors");
+    let weights = load_bytes(&serialized(&raw("timm_plain"), None)).unwrap();
+    assert_eq!(weights.whitening, None);
+    let d = weights.config.width;
+    let of = |d: usize| {
+        let matrix =
+            Array2::from_shape_fn((d, d), |(i, j)| if j <= i { 1.0 + (i * d + j) as f32 } else { 0.0 });
+        Whitening::new((0..d).map(|i| i as f32).collect(), &matrix).unwrap()
+    };
+    let options = SaveOptions { whitening: Some(of(d)), ..SaveOptions::default() };
+    save_with(&path, &weights.config, &weights.params, &options).unwrap();
+    let again = load(&path, &LoadOptions::default()).unwrap();
+    assert_eq!((again.whitening, &again.params), (Some(of(d)), &weights.params));
+    let narrow = SaveOptions { whitening: Some(of(d - 1)), ..SaveOptions::default() };
+    let refused = save_with(&path, &weights.config, &weights.params, &narrow).unwrap_err().to_string();
+    assert!(refused.contains("whitening.mean") && refused.contains("the width"), "{refused}");
+
+    // The tensors of that file, one of them changed; another family has no use for them.
+    let bytes = std::fs::read(&path).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let problems = |change: &dyn Fn(&mut Shaped)| {
+        let tensors = file.tensors().into_iter();
+        let mut tensors = tensors.map(|(n, v)| (n, (v.shape().to_vec(), v.data().to_vec()))).collect();
+        change(&mut tensors);
+        let views = tensors
+            .iter()
+            .map(|(name, (shape, bytes))| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+        std::fs::write(&path, safetensors::serialize(views, metadata.metadata().clone()).unwrap()).unwrap();
+        match load(&path, &LoadOptions::default()) {
+            Err(Error::Weights { problems, .. }) => problems,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(problems(&|t| drop(t.remove("whitening.mean"))), [format!("missing whitening.mean [{d}]")]);
+    let turned = problems(&|t| t.get_mut("whitening.matrix").unwrap().0 = vec![d * d]);
+    assert_eq!(turned, [format!("whitening.matrix: expected shape [{d}, {d}], found [{}]", d * d)]);
+    let more = problems(&|t| drop(t.insert("whitening.more".to_owned(), (vec![1], vec![0; 4]))));
+    assert_eq!(more, ["unused whitening.more [1]"]);
+}
+
 #[test]
 fn an_adapted_patch_projection_answers_alike_channels_alike() {
     let plain = load_bytes(&serialized(&raw("timm_plain"), None)).unwrap();
@@ -398,7 +446,11 @@ fn half_precision_rounds_every_weight_once_and_halves_the_file() {
     let mut weights = load_bytes(&serialized(&raw("timm_plain"), None)).unwrap();
     let channels = weights.config.channels;
     let normalisation = Normalisation::new(channels, Some(&[0.3]), Some(&[1.0 / 3.0])).unwrap();
-    let options = SaveOptions { normalisation: Some(normalisation.clone()), number_type: NumberType::F16 };
+    let options = SaveOptions {
+        normalisation: Some(normalisation.clone()),
+        number_type: NumberType::F16,
+        ..SaveOptions::default()
+    };
     save(&full, &weights.config, &weights.params).unwrap();
     save_with(&half, &weights.config, &weights.params, &options).unwrap();
     let size = |path| std::fs::metadata(path).unwrap().len();

@@ -87,6 +87,21 @@ fn pictures_become_an_encoder_that_the_other_commands_read() {
     let (code, err) = enlarged(" --overlap 4");
     assert!(code == 2 && err.contains("below the crop of 4 patches"), "{err}");
     assert_eq!(enlarged(" --overlap 1 --whole").0, 2);
+    // The patches of these pictures, whitened: f32 numbers behind a header.
+    let said = bench.aoi("encoder whiten run/encoder.safetensors --images images --out white.safetensors");
+    assert!(said.code == 0 && said.out.contains("16 numbers a patch"), "{said:?}");
+    let said = bench.aoi("encoder embed white.safetensors --images images --out x.safetensors");
+    assert!(said.code == 0 && said.err.contains("patches whitened"), "{said:?}");
+    let bytes = std::fs::read(bench.path("x.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let patches = tensors.tensor("patches").unwrap();
+    let numbers: Vec<f64> =
+        patches.data().as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect();
+    let rows = numbers.chunks_exact(16);
+    let mean = |of: &dyn Fn(&[f64]) -> f64| rows.clone().map(of).sum::<f64>() / rows.len() as f64;
+    assert!((0..16).all(|i| mean(&|row| row[i]).abs() < 1e-3), "their mean is gone");
+    let variances: Vec<f64> = (0..16).map(|i| mean(&|row| row[i] * row[i])).collect();
+    assert!(variances[0] > 0.9 && variances.iter().all(|v| *v < 1.001), "{variances:?}");
 }
 
 #[cfg(unix)]

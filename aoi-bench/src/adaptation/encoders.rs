@@ -154,6 +154,7 @@ pub(super) fn scratch(
         params,
         family: Family::Own,
         normalisation: Some(normalisation.clone()),
+        whitening: None,
         notes: Vec::new(),
     };
     Ok(Source { name: SCRATCH.to_owned(), weights, operations: 0.0 })

@@ -105,6 +105,7 @@ impl Trainee for Run<'_> {
         let options = SaveOptions {
             normalisation: Some(plan.normalisation.clone()),
             number_type: if plan.config.run.half { NumberType::F16 } else { NumberType::F32 },
+            whitening: None,
         };
         save_with(&self.folder.join("encoder.safetensors"), plan.mae.config(), &encoder, &options)
     }

@@ -6,6 +6,7 @@ mod names;
 mod normalisation;
 mod read;
 mod save;
+mod whitening;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
 use crate::images::Normalisation;
-use crate::{Config, Error, Params, Resampling, Result, Table};
+use crate::{Config, Error, Params, Resampling, Result, Table, Whitening};
 
 pub use config_json::{Hints, architecture};
 pub use names::Family;
@@ -63,6 +64,8 @@ pub struct Weights {
     pub family: Family,
     /// How pictures were normalised in training, where the file says it.
     pub normalisation: Option<Normalisation>,
+    /// What patch features are whitened with where they are compared, where the file holds it.
+    pub whitening: Option<Whitening>,
     /// What was guessed, adapted or left aside; to be shown to the user.
     pub notes: Vec<String>,
 }
@@ -177,7 +180,11 @@ pub(crate) fn load_bytes(file: &Path, bytes: &[u8], options: &LoadOptions) -> Re
     }
     // Numbers of other channels than the encoder's say nothing.
     let normalisation = parsed.normalisation.filter(|n| n.mean.len() == config.channels);
-    Ok(Weights { config, params, family: plan.family, normalisation, notes: plan.notes })
+    let whitening = match plan.family {
+        Family::Own => whitening::read(&parsed.tensors, config.width)?,
+        _ => None,
+    };
+    Ok(Weights { config, params, family: plan.family, normalisation, whitening, notes: plan.notes })
 }
 
 /// What `path` holds and what would keep [`load`] from loading it; no number is read.
@@ -278,17 +285,15 @@ fn plan(path: &Path, parsed: &Parsed<'_>, options: &LoadOptions) -> Result<Plan>
         for source in &sources {
             match tensors.get(source) {
                 None => problems.push(format!("missing {source} {shape:?}")),
-                Some(view) if !same_shape(view.shape(), &shape) => {
-                    problems.push(format!("{source}: expected shape {shape:?}, found {:?}", view.shape()));
-                }
-                Some(view) if !is_readable(view.dtype()) => {
-                    problems.push(format!("{source}: expected f32, f16 or bf16, found {:?}", view.dtype()));
-                }
-                Some(_) => {}
+                Some(view) => problems.extend(misfit(source, view, &shape)),
             }
             used.insert(source.clone());
         }
         all_sources.push(sources);
+    }
+    if *family == Family::Own {
+        problems.extend(whitening::problems(tensors, config.width));
+        used.extend(whitening::NAMES.map(str::to_owned));
     }
     let (ignored, unused): (Vec<_>, Vec<_>) =
         tensors.keys().filter(|n| !used.contains(*n)).partition(|n| names::is_head(n));
@@ -299,6 +304,15 @@ fn plan(path: &Path, parsed: &Parsed<'_>, options: &LoadOptions) -> Result<Plan>
         notes.push(format!("not part of an encoder, left aside: {}", list(&aside)));
     }
     Ok(Plan { family: *family, config, table, sources: all_sources, notes, problems })
+}
+
+/// Why a tensor cannot be taken for one of `shape`.
+fn misfit(name: &str, view: &TensorView<'_>, shape: &[usize]) -> Option<String> {
+    if !same_shape(view.shape(), shape) {
+        return Some(format!("{name}: expected shape {shape:?}, found {:?}", view.shape()));
+    }
+    let readable = is_readable(view.dtype());
+    (!readable).then(|| format!("{name}: expected f32, f16 or bf16, found {:?}", view.dtype()))
 }
 
 /// Whether two shapes agree up to leading ones.

@@ -9,10 +9,10 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
 
-use super::{config_json, normalisation};
+use super::{config_json, normalisation, whitening};
 use crate::images::Normalisation;
 use crate::whole::write_whole;
-use crate::{Config, Error, Params, Result};
+use crate::{Config, Error, Params, Result, Whitening};
 
 /// Metadata key that holds the configuration as JSON.
 pub(crate) const METADATA_KEY: &str = "aoi_encoder_config";
@@ -32,6 +32,8 @@ pub enum NumberType {
 pub struct SaveOptions {
     /// How pictures were normalised in training; who loads the file normalises them alike.
     pub normalisation: Option<Normalisation>,
+    /// What patch features are whitened with where they are compared.
+    pub whitening: Option<Whitening>,
     /// The numbers.
     pub number_type: NumberType,
 }
@@ -47,7 +49,7 @@ pub fn save(path: &Path, config: &Config, params: &Params<f32>) -> Result<()> {
 /// Writes `params` to `path` in our own format, whole or not at all.
 ///
 /// # Errors
-/// [`Error::Shape`] when the parameters are not those of `config` or the normalisation has other channels, [`Error::NotFinite`] for a weight that f16
+/// [`Error::Shape`] when the parameters are not those of `config`, the normalisation has other channels or the whitening another width, [`Error::NotFinite`] for a weight that f16
 /// cannot hold (beyond 65,504), [`Error::Io`] when the file cannot be written.
 pub fn save_with(path: &Path, config: &Config, params: &Params<f32>, options: &SaveOptions) -> Result<()> {
     write(path, config, params, options, (&[], None))
@@ -92,7 +94,11 @@ fn write(
     let tensors = params.table().tensors().iter();
     let arrays = tensors.map(|t| (t.name.clone(), t.shape.clone(), &params.values()[t.range()]));
     let more = more.iter().map(|(name, shape, values)| ((*name).to_owned(), shape.clone(), *values));
-    let arrays = arrays.chain(more);
+    if let Some(whitening) = &options.whitening {
+        whitening::check(whitening, config.width)?;
+    }
+    let whitening = options.whitening.iter().flat_map(whitening::arrays);
+    let arrays = arrays.chain(whitening).chain(more);
     match options.number_type {
         NumberType::F32 => write_tensors(path, arrays, Some(metadata)),
         NumberType::F16 => {

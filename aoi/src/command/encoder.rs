@@ -13,7 +13,7 @@ use serde_json::json;
 use super::outcome::{Failure, Outcome};
 use super::precision::PrecisionName;
 use super::tiling::TilingArguments;
-use super::{finetune, interrupt, pretrain};
+use super::{finetune, interrupt, pretrain, whiten};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Info(InfoArguments),
     /// Turn images into patch embeddings.
     Embed(Box<EmbedArguments>),
+    /// Fit a map behind an encoder that gives its patch features unit covariance.
+    Whiten(Box<whiten::Arguments>),
     /// Learn an encoder from unlabelled pictures (masked autoencoder).
     Pretrain(pretrain::Arguments),
     /// Turn an encoder into a segmentation network, with labelled pictures.
@@ -99,6 +101,7 @@ pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
     match command {
         Command::Info(arguments) => info(arguments),
         Command::Embed(arguments) => embeddings(arguments),
+        Command::Whiten(arguments) => whiten::run(arguments),
         Command::Pretrain(arguments) => return pretrain::run(arguments),
         Command::Finetune(arguments) => return finetune::run(arguments),
     }

@@ -15,6 +15,7 @@ mod segment;
 mod tiling;
 mod tolerance;
 mod training;
+mod whiten;
 
 use std::process::ExitCode;
 

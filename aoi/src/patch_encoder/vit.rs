@@ -7,7 +7,8 @@ use aoi_encoder::images::{Normalisation, pad, repeat_grey, resize};
 use aoi_encoder::ndarray::{Array1, ArrayRef3};
 use aoi_encoder::weights::{LoadOptions, load};
 use aoi_encoder::{
-    Config, Encoder, EncoderOptions, PictureTokens, Precision, TiledPass, Tiling, Workspace, encode_picture,
+    Config, Encoder, EncoderOptions, PictureTokens, Precision, TiledPass, Tiling, Whitening, Workspace,
+    encode_picture,
 };
 use sha2::{Digest, Sha256};
 
@@ -52,11 +53,12 @@ impl Default for VitOptions {
     }
 }
 
-/// A vision transformer as a [`PatchEncoder`]; its whole-picture vector is the class token, the mean of the tiles' where there are several.
+/// A vision transformer as a [`PatchEncoder`], patches whitened where the weights file says how; its whole-picture vector is the class token, the mean of the tiles' where there are several.
 #[derive(Debug)]
 pub struct VitEncoder {
     encoder: Encoder,
     normalisation: Normalisation,
+    whitening: Option<Whitening>,
     cell: usize,
     tiling: Tiling,
     batch: usize,
@@ -83,7 +85,8 @@ impl VitEncoder {
         let Normalisation { mean, std } =
             weights.normalisation(options.mean.as_deref(), options.std.as_deref())?;
         let options = VitOptions { mean: Some(mean), std: Some(std), ..options.clone() };
-        Ok((Self::new(encoder, &name, &options)?, weights.notes))
+        let wrapped = Self::new(encoder, &name, &options)?;
+        Ok((Self { whitening: weights.whitening, ..wrapped }, weights.notes))
     }
 
     /// Wraps an encoder; `name` tells its weights and precision from others.
@@ -107,6 +110,7 @@ impl VitEncoder {
         Ok(Self {
             encoder,
             normalisation,
+            whitening: None,
             cell,
             tiling,
             batch: options.batch,
@@ -145,6 +149,10 @@ impl PatchEncoder for VitEncoder {
         let mut workspace = self.workspace.lock().unwrap_or_else(PoisonError::into_inner);
         let pass = TiledPass { tiling: self.tiling, batch: self.batch, workspace: &mut workspace };
         let PictureTokens { grid, patches, class } = encode_picture(&self.encoder, &padded, pass)?;
+        let patches = match &self.whitening {
+            Some(whitening) => whitening.apply(&patches),
+            None => patches,
+        };
         Ok(EncodedPicture { grid, patches, whole: Array1::from_vec(class) })
     }
 }
