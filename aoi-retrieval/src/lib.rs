@@ -79,4 +79,4 @@ pub mod gpu {
 pub use search::cpu::{BoundedScores, CompactCopy, CpuOptions, CpuSearch};
 pub use search::reference::Reference;
 pub use search::{Search, SearchOptions};
-pub use tune::{Trial, TuneGrid, TuneImages, TuneOptions, Tuned, tune};
+pub use tune::{SearchMaker, Trial, TuneGrid, TuneImages, TuneOptions, Tuned, tune, tune_with};
