@@ -11,7 +11,7 @@ use aoi_encoder::Precision;
 use aoi_retrieval::Metric;
 use clap::{Parser, Subcommand};
 
-use crate::compare_adaptation;
+use crate::{compare_adaptation, compare_copies};
 
 #[derive(Parser)]
 #[command(about = "Benchmarks of the aoi workspace", version)]
@@ -158,6 +158,8 @@ pub(crate) enum Command {
     },
     /// Compare fine-tuning with retrieval, pre-trained or not: accuracies, costs, and which claims hold
     CompareAdaptation(Box<compare_adaptation::Arguments>),
+    /// Compare compact copies of banks: error bounds, rows that they leave, and the time of those that the search has
+    CompareCopies(compare_copies::Arguments),
     /// Keep what criterion found: one criterion.json with every benchmark's median and its interval
     Estimates {
         /// Criterion's folder

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod compare_adaptation;
+mod compare_copies;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -112,6 +113,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             }
         }
         Command::CompareAdaptation(arguments) => arguments.run()?,
+        Command::CompareCopies(arguments) => arguments.run(now(SECONDS))?,
         Command::Estimates { criterion, results, by } => {
             write_estimates(&criterion, results.as_deref(), by)?;
         }

@@ -95,7 +95,10 @@ impl Bank {
     }
 
     /// Whether the keys still lie in the mapped file that the bank was opened from, so that the system brings them into memory only as they are
-    /// looked at; adding, removing and choosing rows copies them. Where bytes are stored the other way round they never are.
+    /// looked at. Where bytes are stored the other way round they never do.
+    ///
+    /// Keys are one piece, `4 n d` bytes, and what changes them needs them in memory: [`Self::add_image`] and [`Self::add_sized_image`] copy mapped keys there, up to
+    /// twice their size as they grow; [`Self::remove_image`] and [`Self::subset`] copy the keys that stay beside those in memory.
     pub fn keys_are_mapped(&self) -> bool {
         matches!(self.keys, Keys::Mapped { .. })
     }

@@ -76,7 +76,7 @@ pub mod gpu {
     pub use wgpu;
 }
 
-pub use search::cpu::{CompactCopy, CpuOptions, CpuSearch};
+pub use search::cpu::{BoundedScores, CompactCopy, CpuOptions, CpuSearch};
 pub use search::reference::Reference;
 pub use search::{Search, SearchOptions};
-pub use tune::{Trial, TuneGrid, TuneImages, TuneOptions, Tuned, tune};
+pub use tune::{SearchMaker, Trial, TuneGrid, TuneImages, TuneOptions, Tuned, tune, tune_with};

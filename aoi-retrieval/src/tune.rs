@@ -124,6 +124,30 @@ pub fn tune(
     options: &TuneOptions,
     progress: &mut ProgressFn<'_>,
 ) -> Result<Tuned, RetrievalError> {
+    let build = CpuOptions { threads: options.threads, ..CpuOptions::default() };
+    tune_with(
+        data,
+        grid,
+        options,
+        &mut |bank| Ok(Box::new(CpuSearch::new(bank, Metric::Cosine, &build)?)),
+        progress,
+    )
+}
+
+/// Makes the search over the bank of a fold, by cosine; borrows the bank.
+pub type SearchMaker<'a, E> = dyn for<'b> FnMut(ArrayView2<'b, f32>) -> Result<Box<dyn Search + 'b>, E> + 'a;
+
+/// [`tune`] with searches that `search` makes, one a fold; trials do not depend on them.
+///
+/// # Errors
+/// As [`tune`]; when `search` fails.
+pub fn tune_with<E: From<RetrievalError>>(
+    data: &TuneImages<'_>,
+    grid: &TuneGrid,
+    options: &TuneOptions,
+    search: &mut SearchMaker<'_, E>,
+    progress: &mut ProgressFn<'_>,
+) -> Result<Tuned, E> {
     check(data, grid, options)?;
     let classes = data.labels.shape().classes;
     let mut order = grid.k.clone();
@@ -146,9 +170,8 @@ pub fn tune(
         };
         let (held, kept) = (part(true), part(false));
         let (queries, bank) = (data.keys.select(Axis(0), &held), data.keys.select(Axis(0), &kept));
-        let build = CpuOptions { threads: options.threads, ..CpuOptions::default() };
-        let search = CpuSearch::new(bank.view(), Metric::Cosine, &build)?;
-        let found = search.search(queries.view(), &SearchOptions { k: largest, threads: options.threads })?;
+        let asked = SearchOptions { k: largest, threads: options.threads };
+        let found = search(bank.view())?.search(queries.view(), &asked)?;
         let distances = neighbour_distances(bank.view(), queries.view(), &found)?;
         let rows = found.indices.mapv(|i| kept[i as usize]);
         for (r, rule) in grid.rules.iter().enumerate() {

@@ -8,6 +8,7 @@
 //! bound of it. In the compact copy near rows stand together ([`order`]): the bins of the groups nearest to a query give it a t to begin with.
 
 mod amx;
+mod bounded;
 mod code;
 mod compact;
 mod compact_pass;
@@ -27,6 +28,7 @@ mod tests;
 
 use ndarray::{ArrayView2, CowArray, Ix2};
 
+pub use self::bounded::BoundedScores;
 use self::compact::Panels;
 use self::compact_pass::CompactPass;
 use self::float::FloatPass;
@@ -255,8 +257,7 @@ impl<'a> CpuSearch<'a> {
         threads: usize,
         route: Route,
     ) -> Vec<Option<Answer>> {
-        // A list longer than this costs more than the next scan would.
-        let limit = (256 + 8 * k).max(self.bins() / 32);
+        let limit = self.most_rescored(k);
         in_parallel(chosen.len(), threads, |part| {
             let short = |i: &usize| lists[*i].rows.len() <= limit;
             let able: Vec<(&[f32], &[u32])> =

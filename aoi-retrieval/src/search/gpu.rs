@@ -4,6 +4,9 @@
 //! The theorem of [`CpuSearch`] twice over: bins whose best approximate score cannot reach the k-th best are dropped, then
 //! rows whose f32 score cannot. What is left, k rows and the few that f32 cannot tell from the k-th, comes back and is
 //! scored by [`Scorer`](crate::Scorer): the answer is the reference's, to the last bit.
+//!
+//! A query that keeps more bins of a compact copy than its lists hold is scanned again by the f32 rows, which the device has in any case, then with longer
+//! lists, and is the host's at last. An f16 copy between byte codes and f32 would take half as much memory again for a scan of few queries.
 
 mod adapter;
 mod check;
@@ -37,7 +40,7 @@ use super::cpu::{Answer, CompactCopy, CpuOptions, CpuSearch};
 use super::{Rows, Search, SearchOptions, frame, in_parallel};
 use crate::{Certificate, Metric, Neighbours, RetrievalError, Route, metric};
 
-/// How much longer lists become when a query's first ones overflowed; after the last the host answers.
+/// How much longer the lists of a scan of f32 rows become when a query's first ones overflowed; after the last the host answers.
 const BOOSTS: [u64; 2] = [1, 8];
 /// Memory below which a bank is not tried again when the device says it is full.
 const LEAST_MEMORY: u64 = 64 << 20;
@@ -217,15 +220,16 @@ impl<'a> GpuSearch<'a> {
                 && host.frame.coefficients(metric::norm(queries.row(*q))).is_some()
         };
         let mut open: Vec<usize> = (0..queries.count()).filter(able).collect();
-        for boost in BOOSTS {
+        let coded = (self.bank.form != Form::F32).then_some((self.bank, 1));
+        for (bank, boost) in coded.into_iter().chain(BOOSTS.map(|boost| (self.bank.by_rows(), boost))) {
             if open.is_empty() {
                 break;
             }
-            let plan = QueryPlan::new(&self.bank, open.len() as u64, k as u64, boost, &self.allowed);
-            // Lists that do not fit are the host's business.
-            let Ok(plan) = plan else { break };
+            let plan = QueryPlan::new(&bank, open.len() as u64, k as u64, boost, &self.allowed);
+            // Lists that do not fit may fit another scan, and else are the host's business.
+            let Ok(plan) = plan else { continue };
             for batch in open.chunks(usize::try_from(plan.batch).unwrap_or(usize::MAX)) {
-                let found = self.batch(&queries, batch, plan, threads, &mut report)?;
+                let found = self.batch((&bank, plan), &queries, batch, threads, &mut report)?;
                 for (&q, answer) in batch.iter().zip(found) {
                     answers[q] = answer;
                 }
@@ -243,26 +247,26 @@ impl<'a> GpuSearch<'a> {
     /// Answers one batch; none for a query whose lists overflowed.
     fn batch(
         &self,
+        (bank, plan): (&BankPlan, QueryPlan),
         queries: &Rows<'_>,
         chosen: &[usize],
-        plan: QueryPlan,
         threads: usize,
         report: &mut GpuReport,
     ) -> Result<Vec<Option<Answer>>, RetrievalError> {
         let host = self.host.prepared();
-        let packed = pack_queries(&host, &self.bank, queries, chosen);
+        let packed = pack_queries(&host, bank, queries, chosen);
         // A panic elsewhere leaves buffers, which are overwritten anyway.
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         if scratch.as_ref().is_none_or(|s| s.plan != plan) {
             // Freed first: both might not fit.
             *scratch = None;
-            *scratch = Some(Scratch::new(&self.gpu, plan, self.bank.shards().count())?);
+            *scratch = Some(Scratch::new(&self.gpu, plan, bank.shards().count())?);
         }
         let scratch = scratch.as_ref().expect("made above");
-        let stages = self.gpu.kernels()?.stages(self.bank.form).expect("checked when the search was made");
-        let found = scratch.run(&self.gpu, stages, &self.bank, &self.allowed, &packed, |s, shard| {
-            if self.bank.streamed {
-                self.shards[0].fill(&self.gpu, &host, &self.bank, shard, threads)?;
+        let stages = self.gpu.kernels()?.stages(bank.form).expect("checked when the search was made");
+        let found = scratch.run(&self.gpu, stages, bank, &self.allowed, &packed, |s, shard| {
+            if bank.streamed {
+                self.shards[0].fill(&self.gpu, &host, bank, shard, threads)?;
                 return Ok(&self.shards[0]);
             }
             Ok(&self.shards[s])
@@ -272,7 +276,7 @@ impl<'a> GpuSearch<'a> {
             *report.kernels.get_or_insert_default() += times;
         }
         let lists = &found.lists;
-        let route = if self.bank.form == Form::F32 { Route::F32 } else { Route::Compact };
+        let route = if bank.form == Form::F32 { Route::F32 } else { Route::Compact };
         let answers = in_parallel(chosen.len(), threads, |part| {
             part.map(|i| {
                 let (rows, bins) = lists[i].as_ref()?;

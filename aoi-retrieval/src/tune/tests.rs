@@ -136,3 +136,34 @@ fn a_coreset_is_refused_by_the_name_of_an_image_that_lacks_patches() {
         "{error}"
     );
 }
+
+#[test]
+fn trials_do_not_depend_on_the_search_and_its_failure_ends_them() {
+    let (keys, labels, images) = data();
+    let input = TuneImages { keys: keys.view(), labels: &labels, images: &images };
+    let options = TuneOptions { folds: 3, seed: 4, threads: 1 };
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let expected = tune(&input, &grid(), &options, go_on).unwrap();
+    let mut rows = Vec::new();
+    let found = tune_with::<RetrievalError>(
+        &input,
+        &grid(),
+        &options,
+        &mut |bank| {
+            rows.push(bank.nrows());
+            Ok(Box::new(Reference::new(bank, Metric::Cosine)?))
+        },
+        go_on,
+    );
+    assert_eq!((found.unwrap(), rows), (expected, vec![16; 3]));
+    let mut refused = Some(RetrievalError::ZeroWidth { what: "some search" });
+    let error = tune_with::<RetrievalError>(
+        &input,
+        &grid(),
+        &options,
+        &mut |_| Err(refused.take().expect("asked once")),
+        go_on,
+    )
+    .unwrap_err();
+    assert!(matches!(error, RetrievalError::ZeroWidth { what: "some search" }), "{error}");
+}

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aoi_retrieval::RetrievalError;
 use aoi_tolerance::Error;
 
 /// A command that ran to its end.
@@ -47,6 +48,12 @@ impl From<Error> for Failure {
 impl From<aoi::Error> for Failure {
     fn from(error: aoi::Error) -> Self {
         Self::Pipeline(error)
+    }
+}
+
+impl From<RetrievalError> for Failure {
+    fn from(error: RetrievalError) -> Self {
+        Self::Pipeline(error.into())
     }
 }
 

@@ -36,6 +36,11 @@ impl<'a> Halves<'a> {
     }
 }
 
+/// Asserts that a target holds 32 numbers in every slice of every row; rows and slices come with how far apart they are.
+fn check_target(out: &[u16], (rows, row): (usize, usize), (slices, slice): (usize, usize)) {
+    assert!(out.len() >= (rows - 1) * row + (slices - 1) * slice + DEPTH, "target too short");
+}
+
 /// Sums of a block and their bias as slices `slice` apart, rows `row` apart.
 ///
 /// # Shapes
@@ -47,7 +52,7 @@ pub(crate) fn cut_block(
     (out, row, slice): (&mut [u16], usize, usize),
 ) {
     let rows = sums.as_chunks::<BLOCK>().0;
-    assert!(out.len() >= (rows.len() - 1) * row + (slices - 1) * slice + DEPTH, "target too short");
+    check_target(out, (rows.len(), row), (slices, slice));
     #[cfg(target_arch = "x86_64")]
     if instructions >= Instructions::Avx512Bf16 {
         return vectors::cut_block(rows, bias, slices, (out, row, slice));
@@ -166,6 +171,7 @@ mod vectors {
 
     use super::super::rows::vectors::cut;
     use super::super::{BLOCK, DEPTH, SIDE, SLICES};
+    use super::check_target;
     use crate::kernel::Instructions;
 
     /// For each half of two rows: entry i of the first, entry i of the second.
@@ -189,7 +195,7 @@ mod vectors {
     ) {
         debug_assert!(Instructions::Avx512Bf16.is_available());
         assert!(slices == 1 || slices == SLICES, "one slice or three");
-        assert!(out.len() >= (rows.len() - 1) * row + (slices - 1) * slice + DEPTH, "target too short");
+        check_target(out, (rows.len(), row), (slices, slice));
         // SAFETY: `Instructions::Avx512Bf16` is chosen only where the processor has it, and the line above holds every slice of every row.
         unsafe {
             if slices == 1 {

@@ -306,3 +306,10 @@ fn a_target_that_is_too_short_is_caught_before_the_tiles() {
     let columns = TileColumns::of_weight(&[1.0; 32], 32, &[], 1);
     Session::new(Instructions::best()).multiply((&rows, 0, 32), (&columns, 0, 0), &mut [0.0; 1023], 32);
 }
+
+#[test]
+#[should_panic(expected = "target too short")]
+fn a_target_too_short_for_the_slices_of_its_rows_is_caught_before_they_are_cut() {
+    let target = (&mut [0; 191][..], 96, 32);
+    cut_block(Instructions::best(), (&[1.0; 2 * BLOCK], &[0.0; BLOCK]), 3, target);
+}

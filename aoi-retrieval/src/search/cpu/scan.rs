@@ -74,7 +74,7 @@ pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usi
     let mut state = State {
         lists: pass.isa().run(
             #[inline(always)]
-            || (0..queries).map(|q| Shortlist::new(k, first_bounds(pass, q))).collect(),
+            || (0..queries).map(|q| Shortlist::new(k, &first_rows(pass, q))).collect(),
         ),
         slacks: vec![0.0; queries],
         // Lanes without a query are never reached.
@@ -95,19 +95,22 @@ pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usi
     state.lists
 }
 
-/// Lower bounds of the scores of the rows in a query's first bins.
+/// The rows in a query's first bins.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once per instruction set inside its caller")]
-fn first_bounds<P: Pass>(pass: &P, query: usize) -> Vec<f64> {
-    let mut lower = Vec::with_capacity(pass.first_bins(query).len() * LANES);
+fn first_rows<P: Pass>(pass: &P, query: usize) -> Vec<Candidate> {
+    let mut first = Vec::with_capacity(pass.first_bins(query).len() * LANES);
     for &bin in pass.first_bins(query) {
-        let rows = (pass.rows() - bin * LANES).min(LANES);
-        let error = f64::from(bound(pass.terms(bin), pass.coefficients(query)));
-        let bounds = pass.scores(bin, query).into_iter().take(rows).map(|value| f64::from(value) - error);
-        // What is not a number bounds nothing.
-        lower.extend(bounds.filter(|bound| !bound.is_nan()));
+        let error = bound(pass.terms(bin), pass.coefficients(query));
+        let rows = (position(bin)..).zip(pass.scores(bin, query)).take(pass.rows() - bin * LANES);
+        first.extend(rows.map(|(position, value)| Candidate { position, value, error }));
     }
-    lower
+    first
+}
+
+/// Where the first row of a bin stands.
+fn position(bin: usize) -> u32 {
+    u32::try_from(bin * LANES).expect("rows are counted in u32")
 }
 
 /// What one thread knows of its queries.
@@ -206,7 +209,7 @@ impl State {
         while near != 0 {
             let i = near.trailing_zeros();
             near &= near - 1;
-            let position = u32::try_from(bin * LANES).expect("rows are counted in u32") + i;
+            let position = position(bin) + i;
             risen |= self.lists[q].offer(Candidate { position, value: values[i as usize], error });
         }
         if risen {

@@ -33,9 +33,11 @@ pub(super) struct Shortlist {
 }
 
 impl Shortlist {
-    /// An empty list for the `k` best of some rows; as many different ones as `known` is long score at least that much each.
-    pub(super) fn new(k: usize, known: Vec<f64>) -> Self {
-        let threshold = kth_largest(known, k).unwrap_or(f64::NEG_INFINITY);
+    /// An empty list for the `k` best of some rows, of which `known` are different ones.
+    pub(super) fn new(k: usize, known: &[Candidate]) -> Self {
+        // What is not a number bounds nothing.
+        let lower = known.iter().map(Candidate::lower).filter(|lower| !lower.is_nan()).collect();
+        let threshold = kth_largest(lower, k).unwrap_or(f64::NEG_INFINITY);
         Self { k, threshold, room: 2 * k + 32, rows: Vec::new() }
     }
 
@@ -117,7 +119,7 @@ mod tests {
             let all = random(n, seed);
             for parts in [1, 2, 3] {
                 let lists = (0..parts).map(|part| {
-                    let mut list = Shortlist::new(k, Vec::new());
+                    let mut list = Shortlist::new(k, &[]);
                     for c in all.iter().skip(part).step_by(parts) {
                         list.offer(*c);
                     }
@@ -133,7 +135,7 @@ mod tests {
     #[test]
     fn a_value_below_the_cut_is_never_kept() {
         let all = random(2000, 6);
-        let mut list = Shortlist::new(10, Vec::new());
+        let mut list = Shortlist::new(10, &[]);
         let mut skipped = 0;
         for c in &all {
             if c.value < list.cut(2.0) {
@@ -150,7 +152,7 @@ mod tests {
     #[test]
     fn what_is_known_of_some_rows_excludes_others_before_any_was_offered() {
         let all = random(2000, 7);
-        let known = |n: usize| all[700..700 + n].iter().map(Candidate::lower).collect::<Vec<_>>();
+        let known = |n: usize| &all[700..700 + n];
         assert_eq!(Shortlist::new(10, known(9)).cut(0.0), f32::NEG_INFINITY);
         let mut list = Shortlist::new(10, known(500));
         let cut = list.cut(0.0);
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn an_infinite_error_keeps_its_row_and_proves_nothing() {
-        let mut list = Shortlist::new(1, Vec::new());
+        let mut list = Shortlist::new(1, &[]);
         for row in 0..100 {
             list.offer(Candidate {
                 position: row,

@@ -143,6 +143,11 @@ impl BankPlan {
         })
     }
 
+    /// The same shards, scanned by their f32 rows: those are on the device to be rescored, whatever else is.
+    pub(super) fn by_rows(&self) -> Self {
+        Self { form: Form::F32, words: self.width, ..*self }
+    }
+
     /// The shards, in row order.
     pub(super) fn shards(&self) -> impl Iterator<Item = Shard> + '_ {
         let step = self.shard_panels * PANEL;

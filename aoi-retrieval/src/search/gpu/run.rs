@@ -3,7 +3,7 @@
 use super::device::Gpu;
 use super::kernels::{Parameters, Stages, State};
 use super::pack::PackedQueries;
-use super::plan::{Allowance, BankPlan, QueryPlan, Shard};
+use super::plan::{Allowance, BankPlan, Form, QueryPlan, Shard};
 use super::shard::ShardBuffers;
 use super::timer::{KernelTimes, MOST_TIMED, Timer};
 use crate::RetrievalError;
@@ -192,6 +192,7 @@ impl Scratch {
         });
         let whole = wgpu::Buffer::as_entire_binding;
         let ShardBuffers { rows, bias, terms, copy } = shard_buffers;
+        let copy = copy.as_ref().filter(|_| self.plan.form != Form::F32);
         let best = &self.best;
         let scan = match copy {
             None => kernels
@@ -210,7 +211,7 @@ impl Scratch {
                 ],
             ),
         };
-        let scan_terms = copy.as_ref().map_or(terms, |c| &c.terms);
+        let scan_terms = copy.map_or(terms, |c| &c.terms);
         let select = kernels.select_bins.bind(
             device,
             &[

@@ -40,7 +40,7 @@ impl ShardBuffers {
         })
     }
 
-    /// Writes the rows of `shard`, which then reach the device before any later submission.
+    /// Writes the rows of `shard`, and the copy that `plan` scans, which then reach the device before any later submission.
     pub(super) fn fill(
         &self,
         gpu: &Gpu,
@@ -58,7 +58,7 @@ impl ShardBuffers {
         let mut staged = 0;
         pack_rows(bank, plan, shard, threads, |part| {
             write(&self.rows, plan.row_bytes(part.panel), bytemuck::cast_slice(&part.rows))?;
-            if let Some(copy) = &self.copy {
+            if let Some(copy) = self.copy.as_ref().filter(|_| plan.form != Form::F32) {
                 write(&copy.codes, plan.copy_bytes(part.panel), &part.codes)?;
                 write(&copy.steps, part.panel * 128 * 4, bytemuck::cast_slice(&part.steps))?;
                 write(&copy.terms, part.panel * 8 * 16, bytemuck::cast_slice(&part.terms))?;

@@ -86,6 +86,8 @@ fn clusters_are_answered_by_the_device_and_little_comes_back() {
         assert_eq!((report.on_device, report.on_host), (50, 0), "{scan:?}");
         assert!(report.bytes_back < 50 * 4096, "{scan:?}: {report:?}");
         assert!(found.certificates.iter().all(|c| c.rescored >= 10 && c.rescored < 20), "{scan:?}");
+        let route = if scan == Scan::F32 { Route::F32 } else { Route::Compact };
+        assert!(found.certificates.iter().all(|c| c.route == route), "{scan:?}");
         let timed = device().info().features.contains(&"timestamps");
         assert_eq!(report.kernels.is_some_and(|t| !t.total().is_zero()), timed, "{scan:?}: {report:?}");
     }
@@ -168,6 +170,34 @@ fn lists_that_overflow_grow_and_then_the_host_answers() {
         let search = GpuSearch::new(device(), bank.view(), Metric::L2, &GpuOptions::default()).unwrap();
         let queries = Array2::ones((1, 16));
         assert_eq!(agree(&search, &bank, &queries, 3).on_host, on_host, "{equal} equal rows");
+    }
+}
+
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn a_query_that_a_copy_cannot_decide_is_scanned_again_by_the_f32_rows_of_the_device() {
+    // One coordinate is large in every row, with either sign, and lies between two f16 numbers: what tells rows apart is lost beside a code's step.
+    let far = |n: usize, seed: u64| {
+        let mut rows = normals(n, 16, seed) * 0.25;
+        rows.column_mut(3)
+            .indexed_iter_mut()
+            .for_each(|(i, x)| *x += if i % 3 == 0 { 3001.0 } else { -3001.0 });
+        rows
+    };
+    // So many that a shard has more bins than the lists of a byte scan, streamed or not.
+    let bank = far(40_000, 22);
+    let queries = far(5, 23);
+    let coded = scans().filter(|scan| *scan != Scan::F32);
+    for (scan, memory) in coded.flat_map(|scan| [(scan, None), (scan, Some(5_100_000))]) {
+        let options = GpuOptions { scan, memory, threads: 2 };
+        let search = GpuSearch::new(device(), bank.view(), Metric::InnerProduct, &options).unwrap();
+        assert_eq!(search.is_streamed(), memory.is_some());
+        let report = agree(&search, &bank, &queries, 6);
+        assert_eq!((report.on_device, report.on_host), (5, 0), "{scan:?}");
+        let options = SearchOptions { k: 6, threads: 1 };
+        let found = search.search(queries.view(), &options).unwrap();
+        assert_eq!(found.route_counts(), [0, 5, 0], "{scan:?} in {memory:?}: {:?}", search.bank);
+        assert!(found.certificates.iter().all(|c| c.rescored < 20), "{scan:?}: {:?}", found.certificates);
     }
 }
 

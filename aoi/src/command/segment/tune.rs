@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aoi::segment::Settings;
-use aoi_retrieval::{Beta, Labels, Rule, TuneGrid, TuneImages, TuneOptions, Tuned, tune};
+use aoi_retrieval::{Beta, Labels, Metric, Rule, TuneGrid, TuneImages, TuneOptions, Tuned, tune_with};
 use aoi_tolerance::io::{shortest, write_whole};
 use clap::Args;
 use serde_json::json;
@@ -11,6 +11,7 @@ use serde_json::json;
 use super::arguments::{ThreadArguments, bank};
 use crate::command::outcome::{Failure, Outcome};
 use crate::command::progress::Counter;
+use crate::command::search::{CPU, PlaceArguments, prepare};
 
 #[derive(Args)]
 #[command(
@@ -47,6 +48,8 @@ pub(crate) struct Arguments {
     /// Seed of the split
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    place: PlaceArguments,
     #[command(flatten)]
     threads: ThreadArguments,
     /// Print the summary as one JSON object
@@ -93,8 +96,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let data = TuneImages { keys: bank.keys(), labels, images };
     let bar = Counter::new("rules and folds");
     let mut on = bar.on();
-    let tuned = tune(&data, &grid, &options, &mut |p| on(p.done, p.total)).map_err(aoi::Error::from)?;
+    let mut device = CPU.to_owned();
+    let tuned = tune_with::<Failure>(
+        &data,
+        &grid,
+        &options,
+        &mut |bank| {
+            let placed = prepare(bank, Metric::Cosine, &arguments.place, options.threads)?;
+            device = placed.device;
+            Ok(placed.search)
+        },
+        &mut |p| on(p.done, p.total),
+    )?;
     drop(bar);
+    if device != CPU {
+        eprintln!("note: searched on {device}");
+    }
     let Some(best) = tuned.best() else {
         return Err(Failure::Other("nothing was tried".into()));
     };

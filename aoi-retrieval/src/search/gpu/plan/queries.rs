@@ -11,6 +11,8 @@ const LARGEST_BATCH: u64 = 4096;
 /// How queries are worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::search::gpu) struct QueryPlan {
+    /// What is scanned.
+    pub(in crate::search::gpu) form: Form,
     pub(in crate::search::gpu) k: u64,
     /// Queries per batch.
     pub(in crate::search::gpu) batch: u64,
@@ -96,6 +98,7 @@ impl QueryPlan {
             batch =
                 if batch > PANEL { (batch / 2).next_multiple_of(PANEL).min(batch - 1) } else { batch / 2 };
         }
-        Ok(Self { k, batch, capacity, list, bytes: ScratchBytes::new(batch, bank, capacity, list) })
+        let bytes = ScratchBytes::new(batch, bank, capacity, list);
+        Ok(Self { form: bank.form, k, batch, capacity, list, bytes })
     }
 }
