@@ -73,6 +73,9 @@ impl Instructions {
 }
 
 /// The numbers that products are made of; their sums are f32 in any case.
+///
+/// Eight bits are left out on purpose: of 2,048 patches of real pictures through a trained ViT-S/14 bf16 keeps the nearest other patch of 98 %, products of eight bits
+/// (ONNX Runtime's dynamic ones) of 78 % (`tools/peers/trained_weights.py`), and neighbours are what the patches are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(
     feature = "training",
