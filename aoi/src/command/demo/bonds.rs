@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use aoi::demo::bonds::{BondFolders, BondOptions, CLASSES, UM_PER_PIXEL, write_bonds};
+use aoi::demo::bonds::{
+    BondFolders, BondOptions, CLASSES, ENCODER, ENCODER_OVERLAP, UM_PER_PIXEL, write_bonds,
+};
 use aoi::masks::MaskFolder;
 use aoi::measure::{Calibration, Parts, write_records};
-use aoi::patch_encoder::{PatchEncoder, PcaOptions};
+use aoi::patch_encoder::{PatchEncoder, PcaOptions, VitEncoder, VitOptions};
 use aoi::segment::{Evaluated, IndexOptions, LabelledFolder, Segmenter, Settings, fit_patches, index};
+use aoi_encoder::Tiling;
 use aoi_retrieval::{Bank, Beta, Labels, Rule, TuneGrid, TuneImages, TuneOptions, tune};
 use aoi_tolerance::io::write_whole;
 
@@ -47,6 +50,38 @@ fn tuned(bank: &Bank, seed: u64, threads: usize) -> Result<Settings, Failure> {
     Ok(best.unwrap_or_default())
 }
 
+/// What turns pictures into patches.
+struct Chosen {
+    encoder: Box<dyn PatchEncoder>,
+    words: &'static str,
+    /// Where it lies in the folder, and what is said of it.
+    file: &'static str,
+    said: &'static str,
+}
+
+/// The encoder that comes with the program.
+fn trained(folder: &Path, threads: usize) -> Result<Chosen, Failure> {
+    let file = "encoder.safetensors";
+    let path = folder.join(file);
+    write_whole(&path, |out| out.write_all(ENCODER))?;
+    let tiling = Tiling::Overlap(Some(ENCODER_OVERLAP));
+    let (encoder, _) = VitEncoder::load(&path, &VitOptions { tiling, threads, ..VitOptions::default() })?;
+    let words = "an encoder that was trained on 300 other pictures without masks";
+    let said = "the encoder: aoi segment --weights encoder.safetensors --bank bank.safetensors --overlap 8";
+    Ok(Chosen { encoder: Box::new(encoder), words, file, said })
+}
+
+/// Pixel patches fitted on the labelled pictures: a quarter as many patches, looked up in a quarter of the rows.
+fn pixel_patches(folder: &Path, pictures: &Path, seed: u64) -> Result<Chosen, Failure> {
+    let file = "patches.safetensors";
+    let bar = Counter::new("labelled pictures");
+    let options = PcaOptions { patch: 8, reach: 3, seed, ..PcaOptions::default() };
+    let encoder = fit_patches(pictures, &options, &mut bar.on())?;
+    encoder.save(&folder.join(file))?;
+    let said = "the encoder: aoi segment --weights patches.safetensors --bank bank.safetensors";
+    Ok(Chosen { encoder: Box::new(encoder), words: "coarse pixel patches", file, said })
+}
+
 /// Draws a production in `folder` and takes it from pictures to limits.
 pub(super) fn run(folder: &Path, quick: bool, seed: u64, created: &str) -> Result<(), Failure> {
     let path = |name: &str| folder.join(name);
@@ -65,20 +100,17 @@ pub(super) fn run(folder: &Path, quick: bool, seed: u64, created: &str) -> Resul
         labelled.len(),
         truth.names()?.len()
     );
+    let Chosen { encoder, words, file, said } =
+        if quick { pixel_patches(folder, labelled_images, seed)? } else { trained(folder, threads)? };
     let bar = Counter::new("labelled pictures");
-    // Coarser patches: a quarter of them, looked up in a quarter of the rows.
-    let fine = PcaOptions { seed, ..PcaOptions::default() };
-    let patches = if quick { PcaOptions { patch: 8, reach: 3, ..fine } } else { fine };
-    let encoder = fit_patches(labelled_images, &patches, &mut bar.on())?;
-    encoder.save(&path("patches.safetensors"))?;
-    let bank = index(&encoder, &labelled, &IndexOptions::default(), &mut bar.on())?;
+    let bank = index(&*encoder, &labelled, &IndexOptions::default(), &mut bar.on())?;
     drop(bar);
     bank.save(&path("bank.safetensors")).map_err(aoi::Error::from)?;
-    println!("A bank of {} patches by {}.", bank.rows(), encoder.identity());
+    println!("A bank of {} patches by {words}.", bank.rows());
 
     let settings = tuned(&bank, seed, threads)?;
     settings.save(&path("settings.json"))?;
-    let segmenter = Segmenter::new(&encoder, &bank, settings, threads)?;
+    let segmenter = Segmenter::new(&*encoder, &bank, settings, threads)?;
     let mut evaluated = Evaluated::new(classes.clone(), FIGURES);
     predict_folder(&segmenter, line_images, &path("masks"), true, &mut |name, picture, mask| {
         let (_, height, width) = picture.dim();
@@ -103,13 +135,14 @@ pub(super) fn run(folder: &Path, quick: bool, seed: u64, created: &str) -> Resul
     println!("\nWritten to {}:", folder.display());
     for (name, what) in [
         ("segmentation.html", "the segmentation against its truth, the worst pictures first"),
+        (file, said),
         ("masks", "the masks, and overlays to look at"),
         ("records.csv", "what was measured, with the reviewers' verdicts"),
         ("limits.csv", "the new limits"),
         ("report.html", "the report on them"),
         ("labelled, line", "the generated pictures and their truth: try aoi segment on them"),
     ] {
-        println!("  {name:<17} {what}");
+        println!("  {name:<19} {what}");
     }
     Ok(())
 }

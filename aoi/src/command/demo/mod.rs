@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// Folder for everything the demo writes
     #[arg(long, value_name = "DIR", default_value = "aoi-demo")]
     out: PathBuf,
-    /// A line a tenth as large, and fewer pictures
+    /// A line a tenth as large, fewer pictures, and coarse pixel patches instead of the encoder
     #[arg(long)]
     quick: bool,
     /// Features measured on each part of the line, 1 to 5; with several, limits are also chosen together
