@@ -144,13 +144,12 @@ pub fn embed_folder(
         ));
     }
     let mut picture = |index: usize| {
-        let mut picture = read(&stacks[index], config, options)?;
+        let picture = read(&stacks[index], config, options)?;
         if picture.dim() != first.dim() {
             let expected = format!("{:?} like {}", first.dim(), stacks[0].name);
             return Err(Error::Shape { what: "picture", expected, found: picture.shape().to_vec() });
         }
-        normalisation.apply(&mut picture)?;
-        Ok(images::pad(&picture, config.patch))
+        prepare(picture, config, &normalisation)
     };
     let features = run(encoder, (stacks.len(), whole, &tiles), options, &mut picture, progress)?;
     let names = stacks.into_iter().map(|s| s.name).collect();
@@ -186,6 +185,16 @@ pub(crate) fn read(stack: &Stack, config: &Config, options: &EmbedOptions) -> Re
         Some((height, width)) => images::resize(&picture, height, width),
         None => Ok(picture),
     }
+}
+
+/// A picture as the encoder takes it: normalised, its sides whole patches.
+pub(crate) fn prepare(
+    mut picture: Array3<f32>,
+    config: &Config,
+    normalisation: &Normalisation,
+) -> Result<Array3<f32>> {
+    normalisation.apply(&mut picture)?;
+    Ok(images::pad(&picture, config.patch))
 }
 
 /// All pictures, `batch` at a time, each as its tiles.

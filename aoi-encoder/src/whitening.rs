@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, ArrayRef2};
+use ndarray::{Array2, ArrayRef2, ArrayView1};
 
-use crate::embed::read;
+use crate::embed::{prepare, read};
 use crate::images::{self, Normalisation};
 use crate::{EmbedOptions, Encoder, Error, Progress, Result, TiledPass, Workspace, encode_picture};
 
@@ -75,17 +75,9 @@ impl Whitening {
     #[expect(clippy::cast_possible_truncation, reason = "features are f32")]
     pub fn apply(&self, patches: &ArrayRef2<f32>) -> Array2<f32> {
         assert_eq!(patches.ncols(), self.mean.len(), "numbers of a patch");
-        let mut whitened = Array2::zeros(patches.raw_dim());
-        let mut centred = vec![0.0_f64; self.mean.len()];
-        for (row, mut out) in patches.outer_iter().zip(whitened.outer_iter_mut()) {
-            for ((c, &x), &m) in centred.iter_mut().zip(row).zip(&self.mean) {
-                *c = f64::from(x) - f64::from(m);
-            }
-            for (y, weights) in out.iter_mut().zip(self.matrix.outer_iter()) {
-                *y = weights.iter().zip(&centred).map(|(&w, c)| f64::from(w) * c).sum::<f64>() as f32;
-            }
-        }
-        whitened
+        let mean = ArrayView1::from(&self.mean).mapv(f64::from);
+        let centred = patches.mapv(f64::from) - mean;
+        centred.dot(&self.matrix.t().mapv(f64::from)).mapv(|v| v as f32)
     }
 }
 
@@ -197,9 +189,7 @@ pub fn fit_whitening(
             return Err(Error::Cancelled { done, total: stacks.len() });
         }
         let Some(stack) = stacks.get(done) else { break };
-        let mut picture = read(stack, config, options)?;
-        normalisation.apply(&mut picture)?;
-        let padded = images::pad(&picture, config.patch);
+        let padded = prepare(read(stack, config, options)?, config, &normalisation)?;
         let pass = TiledPass { tiling: options.tiling, batch: options.batch, workspace: &mut workspace };
         fit.add(&encode_picture(encoder, &padded, pass)?.patches);
     }
@@ -238,6 +228,23 @@ mod tests {
                 let found = a.dot(&b) / 4000.0;
                 // A thousandth of the mean variance is much of the shortest direction.
                 assert!((found - expected).abs() < 0.05, "({i}, {j}): {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_whitened_alike_alone_and_among_others() {
+        let patches = patches(700);
+        let mut fit = WhiteningFit::new(6);
+        fit.add(&patches);
+        let whitening = fit.finish().unwrap();
+        let together = whitening.apply(&patches);
+        for (i, row) in patches.outer_iter().enumerate() {
+            assert_eq!(whitening.apply(&row.insert_axis(ndarray::Axis(0))).row(0), together.row(i), "{i}");
+            for (j, &found) in together.row(i).iter().enumerate() {
+                let terms = (0..6)
+                    .map(|k| f64::from(whitening.matrix[[j, k]]) * f64::from(row[k] - whitening.mean[k]));
+                assert!((f64::from(found) - terms.sum::<f64>()).abs() < 1e-5, "{i} {j}");
             }
         }
     }

@@ -12,7 +12,7 @@ pub use upsample::upsample_bilinear;
 use ndarray::{Array2, Array3, ArrayView2, s};
 
 use crate::metric::{distance_with_norm, norm};
-use crate::search::cpu::simd::Isa;
+use crate::search::cpu::isa::Isa;
 use crate::{CompleteLabels, Labels, Neighbours, RetrievalError};
 
 /// Keeps the similarity weight of an equal row finite.

@@ -1,7 +1,7 @@
 //! The values of one limit, put in order as far as the question needs.
 //!
 //! One percentile takes two neighbouring order statistics, which selection finds in linear time; many questions take a sort (a sweep's, which
-//! are asked limit by limit, [`crate::bins`]). All order by [`f64::total_cmp`], so that all ways give the same bits, signed zeros included.
+//! are asked limit by limit, [`crate::order`]). All order by [`f64::total_cmp`], so that all ways give the same bits, signed zeros included.
 
 use crate::limit::{Boundary, Side};
 use crate::order::{self, rank_of, value_of};

@@ -277,7 +277,7 @@ impl Network {
             .for_each(|i| patches.extend_from_slice(&i[prefix * d..]));
     }
 
-    /// The sums over the images of one call that statistics of the norms are made of, [`UpernetTape::sums`]; none of a linear head.
+    /// The sums over the images of one call that statistics of the norms are made of, [`sums`](upernet::UpernetTape::sums); none of a linear head.
     pub(super) fn sums<T: Scalar>(&self, p: &[T], images: &[T], tape: &mut NetworkTape<T>) -> upernet::Sums {
         self.forward(p, images, tape);
         tape.upernet.sums()

@@ -74,7 +74,7 @@ impl Stack {
     /// -> \[c, height, width\]
     ///
     /// # Errors
-    /// As [`decode`]; [`Error::Shape`] when the lightings differ in size.
+    /// As [`decode()`]; [`Error::Shape`] when the lightings differ in size.
     pub fn read(&self) -> Result<Array3<f32>> {
         let planes = self.files.iter().map(|f| decode(f)).collect::<Result<Vec<_>>>()?;
         let views: Vec<_> = planes.iter().map(|p| p.view()).collect();

@@ -6,18 +6,21 @@
 
 mod avx512;
 mod buffer;
+mod compiled;
 mod panel;
 mod rows;
+mod softmax;
 mod tiles;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use buffer::{Buffer, fetch, stride};
-pub(crate) use panel::{Epilogue, Layout, Packed, Tile, multiply_panel};
-pub(crate) use rows::{add_block, layer_norm, softmax_columns, softmax_rows, swiglu};
 #[cfg(feature = "training")]
-pub(crate) use rows::{erf, exp, with};
+pub(crate) use compiled::with;
+pub(crate) use panel::{Epilogue, Layout, Packed, Tile, multiply_panel};
+pub(crate) use rows::{add_block, layer_norm, swiglu};
+pub(crate) use softmax::{softmax_columns, softmax_rows};
 #[cfg(feature = "training")]
 pub(crate) use tiles::Start;
 pub(crate) use tiles::{
@@ -25,6 +28,8 @@ pub(crate) use tiles::{
 };
 #[cfg(feature = "training")]
 pub(crate) use tiles::{Lines, ProductScratch};
+#[cfg(feature = "training")]
+pub(crate) use {rows::erf, softmax::exp};
 
 /// The instructions to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

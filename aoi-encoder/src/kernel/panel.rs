@@ -1,5 +1,6 @@
 //! Products with a right-hand side stored in panels of 16 or 32 columns.
 
+use super::compiled::{mul_add, with_avx2};
 use super::{Buffer, Instructions, avx512, rows};
 
 /// Columns of a full panel: two 512-bit vectors.
@@ -53,7 +54,7 @@ pub(crate) fn multiply_panel(instructions: Instructions, tile: &Tile<'_>, c: &mu
     assert!(c.len() >= (m - 1) * stride + tile.columns && stride >= tile.columns, "target too short");
     match instructions {
         Instructions::Portable => portable::<false>(tile, c, stride),
-        Instructions::Avx2 => rows::with_avx2(|| portable::<true>(tile, c, stride)),
+        Instructions::Avx2 => with_avx2(|| portable::<true>(tile, c, stride)),
         Instructions::Avx512 | Instructions::Avx512Bf16 | Instructions::Amx => {
             avx512::multiply_panel(tile, c, stride);
         }
@@ -77,7 +78,7 @@ pub(super) fn portable<const FUSED: bool>(tile: &Tile<'_>, out: &mut [f32], stri
                     // Rows past the end repeat the last one; their sums are not stored.
                     let a = tile.a[(top + i.min(height - 1)) * row + j * inner];
                     for (sum, &b) in sums.iter_mut().zip(b) {
-                        *sum = rows::mul_add::<FUSED>(a, b, *sum);
+                        *sum = mul_add::<FUSED>(a, b, *sum);
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Pre-training: a folder of pictures and a configuration in, a run folder out.
 //!
-//! [`pretrain`] is the whole job. A run folder holds `config.toml` (everything resolved), `metrics.csv` and an events file for `TensorBoard`, `loss.svg`,
+//! [`pretrain()`] is the whole job. A run folder holds `config.toml` (everything resolved), `metrics.csv` and an events file for `TensorBoard`, `loss.svg`,
 //! `reconstruction.png` (of training pictures, where none is held out, `reconstruction_training.png`), `checkpoint.safetensors`, and `encoder.safetensors`, the weights that [`crate::weights::load`] reads. What is drawn by chance depends
 //! on the seed and the step alone, and sums are taken in an order of their own, so a resumed run ends in the same bits as an uninterrupted one,
 //! on any number of threads of one kind of processor.

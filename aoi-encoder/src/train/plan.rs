@@ -28,7 +28,7 @@ impl Plan {
     /// Reads the configuration, opens the pictures, and settles what either leaves open.
     ///
     /// # Errors
-    /// As [`super::pretrain`].
+    /// As [`super::pretrain()`].
     pub(super) fn new(job: &Job, started: bool) -> Result<Self> {
         let path = job.run.join("config.toml");
         let stored = text::stored(&path, started, PretrainConfig::parse)?;

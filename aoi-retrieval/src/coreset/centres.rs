@@ -110,7 +110,7 @@ pub(super) fn squared_distances(point: &[f32], panel: &[[f32; PANEL]]) -> [f32; 
 #[expect(clippy::cast_possible_truncation, reason = "small numbers made for a test")]
 mod tests {
     use super::*;
-    use crate::search::cpu::simd::Isa;
+    use crate::search::cpu::isa::Isa;
     use aoi_testing::Seeded;
 
     #[test]

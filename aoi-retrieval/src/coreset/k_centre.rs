@@ -17,7 +17,7 @@ use super::projection::project;
 use crate::chance::Chance;
 use crate::progress::report;
 use crate::search::Rows;
-use crate::search::cpu::simd::Isa;
+use crate::search::cpu::isa::Isa;
 use crate::{ProgressFn, RetrievalError};
 
 /// Greedy k-centre: starts at a random row and adds, `count - 1` times, the row furthest from all chosen ones.

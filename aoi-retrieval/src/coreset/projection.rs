@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::chance::Chance;
-use crate::search::cpu::simd::Isa;
+use crate::search::cpu::isa::Isa;
 use crate::search::{Rows, in_parallel};
 
 /// Width of the projection in which distances are measured.

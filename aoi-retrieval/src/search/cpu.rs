@@ -3,26 +3,28 @@
 //! # Source
 //! If the k-th best lower bound of any rows looked at is t, then k rows score at least t, so a row whose upper bound is below t is none of
 //! the k best, ties included; and a bin of 16 rows whose best approximate score cannot reach t holds none of them. What is left is
-//! scored by [`Scorer`] and sorted by the order rule: the answer is the reference's, to the last bit.
+//! scored by [`Scorer`](crate::Scorer) and sorted by the order rule: the answer is the reference's, to the last bit.
 //! An approximate score need not be computed whole to be excluded: its first part and, by Cauchy and Schwarz, the most that the rest may come to are an upper
 //! bound of it. In the compact copy near rows stand together ([`order`]): the bins of the groups nearest to a query give it a t to begin with.
 
 mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod bounded;
 mod code;
 mod compact;
 mod compact_pass;
 mod exact;
 mod float;
+pub(crate) mod isa;
 mod nearness;
 mod order;
 mod scan;
 mod shortlist;
-pub(crate) mod simd;
 mod tile;
 
 #[cfg(test)]
-mod simd_tests;
+mod isa_tests;
 #[cfg(test)]
 mod tests;
 
@@ -32,10 +34,10 @@ pub use self::bounded::BoundedScores;
 use self::compact::Panels;
 use self::compact_pass::CompactPass;
 use self::float::FloatPass;
+use self::isa::Isa;
 use self::order::Order;
 use self::scan::{Pass, scan};
 use self::shortlist::Shortlist;
-use self::simd::Isa;
 use self::tile::LANES;
 use super::frame::Frame;
 use super::{Rows, Search, SearchOptions, bound, frame, in_parallel};

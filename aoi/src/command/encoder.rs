@@ -1,19 +1,20 @@
 //! `aoi encoder`: what a weights file holds, embeddings of images, pre-training, fine-tuning.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use aoi::LoadArguments;
 use aoi_encoder::weights::{Inspection, architecture, inspect};
 use aoi_encoder::{EmbedOptions, Error, embed};
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use super::normalisation::NormalisationArguments;
 use super::outcome::{Failure, Outcome};
 use super::precision::PrecisionName;
+use super::progress::Counter;
+use super::threads::ThreadArguments;
 use super::tiling::TilingArguments;
-use super::{finetune, interrupt, pretrain, whiten};
+use super::{finetune, pretrain, whiten};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -65,12 +66,8 @@ pub(crate) struct EmbedArguments {
     /// Blocks whose patch tokens are wanted too, from 0
     #[arg(long, value_name = "I,J", value_delimiter = ',')]
     blocks: Vec<usize>,
-    /// Mean of each channel on pixels of 0 to 1, or one for all
-    #[arg(long, value_name = "M,..", value_delimiter = ',')]
-    mean: Option<Vec<f32>>,
-    /// Standard deviation of each channel, or one for all
-    #[arg(long, value_name = "S,..", value_delimiter = ',')]
-    std: Option<Vec<f32>>,
+    #[command(flatten)]
+    normalisation: NormalisationArguments,
     /// Resize every image first
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
     resize: Option<(usize, usize)>,
@@ -82,9 +79,8 @@ pub(crate) struct EmbedArguments {
     /// Numbers that products are made of
     #[arg(long, value_enum, default_value = "f32")]
     precision: PrecisionName,
-    /// Threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArguments,
     /// Print the summary as one JSON object
     #[arg(long)]
     json: bool,
@@ -134,35 +130,26 @@ fn info(arguments: &InfoArguments) -> Result<Outcome, Error> {
 }
 
 fn embeddings(arguments: &EmbedArguments) -> Result<Outcome, Error> {
-    interrupt::watch();
     let options = EmbedOptions {
         blocks: arguments.blocks.clone(),
-        mean: arguments.mean.clone(),
-        std: arguments.std.clone(),
+        mean: arguments.normalisation.mean.clone(),
+        std: arguments.normalisation.std.clone(),
         resize: arguments.resize,
         tiling: arguments.tiling.tiling(),
-        threads: arguments
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        threads: arguments.threads.count(),
         batch: arguments.batch,
         precision: arguments.precision.into(),
     };
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
-    let style = "{bar:32} {pos}/{len} images  {per_sec}  {eta} left";
-    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = Counter::new("images");
     let done = embed(
         &arguments.weights.weights,
         &arguments.weights.load.options(),
         &arguments.images,
         &arguments.out,
         &options,
-        &mut |done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-            if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        },
+        &mut bar.on(),
     )?;
-    bar.finish_and_clear();
+    drop(bar);
     for note in &done.notes {
         eprintln!("note: {note}");
     }

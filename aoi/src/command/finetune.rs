@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         run: arguments.run.run.clone(),
         config,
         resume: arguments.run.resume,
-        threads: arguments.run.threads(),
+        threads: arguments.run.threads.count(),
     };
     let mut shown = Shown::new();
     let done = finetune(&job, &mut |report| shown.update(report), &clock).map_err(aoi::Error::from)?;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::outcome::{Failure, Outcome};
 use super::search::{PlaceArguments, failed, prepare};
+use super::threads::ThreadArguments;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -41,9 +42,8 @@ pub(crate) struct SearchArguments {
     out: PathBuf,
     #[command(flatten)]
     place: PlaceArguments,
-    /// Threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArguments,
     /// Print the summary as one JSON object
     #[arg(long)]
     json: bool,
@@ -116,7 +116,7 @@ fn search(arguments: &SearchArguments) -> Result<Outcome, Failure> {
         MetricName::InnerProduct => Metric::InnerProduct,
         MetricName::L2 => Metric::L2,
     };
-    let threads = arguments.threads.unwrap_or(0);
+    let threads = arguments.threads.count();
     let placed = prepare(bank.view(), metric, &arguments.place, threads)?;
     let search = &placed.search;
     let found = search.search(queries.view(), &SearchOptions { k: arguments.k, threads }).map_err(failed)?;

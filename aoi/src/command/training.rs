@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt;
 use super::outcome::Failure;
+use super::threads::ThreadArguments;
 
 /// Where no bar can be drawn, a line is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -27,9 +28,8 @@ pub(crate) struct RunArguments {
     /// Go on from the run's last checkpoint, to the same bits as without the interruption
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
     /// Print the summary as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -47,11 +47,6 @@ impl RunArguments {
             parse(&text, path)
         };
         Ok(self.config.as_ref().map(read).transpose().map_err(aoi::Error::from)?)
-    }
-
-    /// The threads asked for, or one a core.
-    pub(crate) fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 }
 

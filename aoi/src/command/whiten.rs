@@ -8,9 +8,11 @@ use aoi_encoder::{EmbedOptions, Encoder, EncoderOptions, Error, fit_whitening};
 use clap::Args;
 use serde_json::json;
 
+use super::normalisation::NormalisationArguments;
 use super::outcome::Outcome;
 use super::precision::PrecisionName;
 use super::progress::Counter;
+use super::threads::ThreadArguments;
 use super::tiling::TilingArguments;
 
 #[derive(Args)]
@@ -30,12 +32,8 @@ pub(crate) struct Arguments {
     /// Where the weights go, whitening included, in this project's own format
     #[arg(long, value_name = "OUT.safetensors")]
     out: PathBuf,
-    /// Mean of each channel on pixels of 0 to 1, or one for all
-    #[arg(long, value_name = "M,..", value_delimiter = ',')]
-    mean: Option<Vec<f32>>,
-    /// Standard deviation of each channel, or one for all
-    #[arg(long, value_name = "S,..", value_delimiter = ',')]
-    std: Option<Vec<f32>>,
+    #[command(flatten)]
+    normalisation: NormalisationArguments,
     #[command(flatten)]
     tiling: TilingArguments,
     /// Write numbers in half precision
@@ -44,9 +42,8 @@ pub(crate) struct Arguments {
     /// Numbers that products are made of while it is fitted
     #[arg(long, value_enum, default_value = "f32")]
     precision: PrecisionName,
-    /// Threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArguments,
     /// Print the summary as one JSON object
     #[arg(long)]
     json: bool,
@@ -58,7 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Error> {
     for note in &weights.notes {
         eprintln!("note: {note}");
     }
-    let normalisation = weights.normalisation(arguments.mean.as_deref(), arguments.std.as_deref())?;
+    let NormalisationArguments { mean, std } = &arguments.normalisation;
+    let normalisation = weights.normalisation(mean.as_deref(), std.as_deref())?;
     let precision = arguments.precision.into();
     let encoder = EncoderOptions { precision, ..EncoderOptions::default() };
     let encoder = Encoder::with_options(&weights.config, &weights.params, &encoder)?;
@@ -66,9 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Error> {
         mean: Some(normalisation.mean.clone()),
         std: Some(normalisation.std.clone()),
         tiling: arguments.tiling.tiling(),
-        threads: arguments
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        threads: arguments.threads.count(),
         precision,
         ..EmbedOptions::default()
     };

@@ -6,7 +6,7 @@
 
 use super::{Block, DEPTH, SIDE, TILE, products, widen};
 use crate::kernel::Instructions;
-use crate::kernel::rows::with;
+use crate::kernel::compiled::with;
 
 /// As [`super::Session::multiply`], whose checks it relies on.
 pub(super) fn multiply(instructions: Instructions, block: &Block<'_>, c: &mut [f32], stride: usize) {

@@ -5,7 +5,7 @@
 
 use super::rows::{cut_line, round_line};
 use super::{BLOCK, DEPTH, SIDE, TILE, TileColumns, TileRows, transpose};
-use crate::kernel::rows::with;
+use crate::kernel::compiled::with;
 use crate::kernel::{Instructions, fetch};
 
 /// Rows of halves: entry i of slice s of row r lies at `r * row + s * slice + i`.

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{DEPTH, SIDE, TILE, round, widen};
-use crate::kernel::rows::with;
+use crate::kernel::compiled::with;
 use crate::kernel::{Instructions, fetch};
 
 /// Cuts `x` \[n, width\] at a stride into tiles \[width / 16, n / 32, slices, 16 pairs of rows, 16 columns, 2\]; what fills the last ones up is zero.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::rows::round_line;
 use super::{BLOCK, DEPTH, SIDE, TILE, TileColumns, TileRows, each_block, interleave, transpose};
-use crate::kernel::rows::with;
+use crate::kernel::compiled::with;
 use crate::kernel::{Instructions, Layout, fetch};
 
 /// Summed entries that are in tiles at once: a panel of sixteen lines of them stays in the first-level cache.

@@ -1,7 +1,7 @@
 //! The left-hand side of a tile product: rows of f32 cut into bf16 slices.
 
 use super::{BLOCK, DEPTH, SIDE, TILE, round, widen};
-use crate::kernel::rows::with;
+use crate::kernel::compiled::with;
 use crate::kernel::{Buffer, Instructions, fetch};
 
 /// Rows fetched before they are cut.

@@ -2,7 +2,7 @@
 //!
 //! Needs `unsafe`: the compiler has no stable names for these instructions, so they are written as assembly. On the processor where this
 //! was written (family 6, model 167) one core multiplies 4.8e12 codes a second in tiles and 0.65e12 in vectors, counting sums, and the scan of a
-//! bank is little else. Judged against the portable form, to the last bit, in `simd_tests.rs`.
+//! bank is little else. Judged against the portable form, to the last bit, in `isa_tests.rs`.
 //!
 //! The tile registers belong to a thread while a [`Session`] lives on it; the compiler never touches them.
 

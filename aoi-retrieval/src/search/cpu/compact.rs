@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::bound::{TERMS, Terms, up, widest};
 use super::code::{Coded, Coder, STOPS, rests};
 use super::frame::{Frame, RowFacts, float_terms};
+use super::isa::{self, Isa};
 use super::order::Order;
-use super::simd::{self, Isa};
 use super::tile::{Aligned, HeadLine, LANES, TailLine};
 use crate::search::Rows;
 
@@ -158,7 +158,7 @@ fn centre_batch(
     for (position, x) in positions.clone().zip(x.chunks_exact_mut(rows.width())) {
         let soon = position + AHEAD;
         if soon < positions.end {
-            simd::fetch(rows.row(order.row(soon)));
+            isa::fetch(rows.row(order.row(soon)));
         }
         let i = order.row(position);
         let in_range = frame.centred(rows.row(i), norms[i], x);

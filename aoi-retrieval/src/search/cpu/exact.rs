@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::simd;
+use super::isa;
 use crate::neighbours::keep_best;
 use crate::search::Rows;
 use crate::{Metric, Neighbour, Scorer, metric};
@@ -38,10 +38,10 @@ pub(super) fn best_of(
     let mut best = Vec::new();
     let scorer = Scorer::new(metric, query);
     let mut ahead = rows.clone();
-    ahead.by_ref().take(AHEAD).for_each(|row| simd::fetch(bank.row(row as usize)));
+    ahead.by_ref().take(AHEAD).for_each(|row| isa::fetch(bank.row(row as usize)));
     for row in rows {
         if let Some(next) = ahead.next() {
-            simd::fetch(bank.row(next as usize));
+            isa::fetch(bank.row(next as usize));
         }
         let i = row as usize;
         let score = scorer.score_with_norm(bank.row(i), norms[i]);
@@ -70,7 +70,7 @@ pub(super) fn best_of_each(
     let mut best = vec![Vec::new(); lists.len()];
     for (at, &(row, q)) in asked.iter().enumerate() {
         if let Some((next, _)) = asked.get(at + AHEAD) {
-            simd::fetch(bank.row(*next as usize));
+            isa::fetch(bank.row(*next as usize));
         }
         let i = row as usize;
         let score = scorers[q].score_with_norm(bank.row(i), norms[i]);

@@ -3,8 +3,8 @@
 use super::bound::{TERMS, Terms, up_all};
 use super::compact::Panels;
 use super::frame::Frame;
+use super::isa::Isa;
 use super::scan::{Pass, groups};
-use super::simd::Isa;
 use super::tile::{Aligned, FloatLine, FloatTile, GROUP, LANES, Maxima, Scores, UNASKED};
 use crate::metric;
 use crate::search::Rows;

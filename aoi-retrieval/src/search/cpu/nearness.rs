@@ -7,7 +7,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use super::frame::{Frame, dot};
-use super::simd::Isa;
+use super::isa::Isa;
 use super::tile::LANES;
 use crate::search::{Rows, in_parallel};
 

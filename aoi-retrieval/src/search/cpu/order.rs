@@ -8,8 +8,8 @@
 use std::ops::Range;
 
 use super::frame::Frame;
+use super::isa::Isa;
 use super::nearness::{Axes, Centres};
-use super::simd::Isa;
 use super::tile::LANES;
 use crate::Metric;
 use crate::search::Rows;

@@ -11,8 +11,8 @@
 use std::ops::Range;
 
 use super::bound::{TERMS, Terms, bound, widest};
+use super::isa::Isa;
 use super::shortlist::{Candidate, Shortlist};
-use super::simd::Isa;
 use super::tile::{GROUP, LANES, Maxima, Scores};
 
 /// Pairs of panels whose widest terms decide which bins are looked at closely.

@@ -7,8 +7,8 @@ use ndarray::{Array2, CowArray};
 use proptest::prelude::*;
 
 use super::compact_pass::CompactPass;
+use super::isa::Isa;
 use super::scan::Pass;
-use super::simd::Isa;
 use super::tile::{GROUP, LANES, Scores};
 use super::{CompactCopy, CpuOptions, CpuSearch};
 use crate::search::Rows;

@@ -1,4 +1,4 @@
-//! The tile products in safe code: what the AVX-512 forms in [`super::simd`] compute, and what runs without them.
+//! The tile products in safe code: what the AVX-512 forms in [`super::isa`] compute, and what runs without them.
 //!
 //! Integer sums are the same in every form. Float sums may be fused or not; the error bounds hold for both.
 

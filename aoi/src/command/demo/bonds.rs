@@ -19,6 +19,7 @@ use crate::command::progress::Counter;
 use crate::command::segment::evaluate::{FIGURES, print_scores, report};
 use crate::command::segment::measure::{Tables, measure_folder};
 use crate::command::segment::predict::predict_folder;
+use crate::command::threads::one_per_core;
 use crate::command::tolerance::print_optimised;
 
 /// Components smaller than this are specks of the segmentation.
@@ -85,7 +86,7 @@ fn pixel_patches(folder: &Path, pictures: &Path, seed: u64) -> Result<Chosen, Fa
 /// Draws a production in `folder` and takes it from pictures to limits.
 pub(super) fn run(folder: &Path, quick: bool, seed: u64, created: &str) -> Result<(), Failure> {
     let path = |name: &str| folder.join(name);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = one_per_core();
     let options = if quick { BondOptions::quick() } else { BondOptions::default() };
     let bar = Counter::new("pictures drawn");
     let drawn = write_bonds(folder, &BondOptions { seed, ..options }, &mut bar.on())?;

@@ -15,6 +15,7 @@ use clap::Args;
 
 use super::outcome::{Failure, Outcome};
 use super::progress::Watcher;
+use super::threads::one_per_core;
 use super::tolerance::optimise::{created, report};
 
 #[derive(Args)]
@@ -59,7 +60,7 @@ struct Limited {
 /// Reads `records.csv` of a folder and writes `limits.csv`, `report.html` and `rejects.csv` beside it.
 fn limit(folder: &Path, created: &str) -> Result<Limited, Failure> {
     let path = |name: &str| folder.join(name);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = one_per_core();
     let options = Options { threads, ..Options::default() };
     let mut watcher = Watcher::new(Some(&path("rejects.csv")))?;
     let reading = ReadOptions { threads, ..ReadOptions::default() };

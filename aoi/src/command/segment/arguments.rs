@@ -11,9 +11,11 @@ use aoi_retrieval::{Bank, Metric, Rule};
 use clap::{Args, ValueEnum};
 
 use crate::command::devices::Device;
+use crate::command::normalisation::NormalisationArguments;
 use crate::command::outcome::Failure;
 use crate::command::precision::PrecisionName;
 use crate::command::search::{CPU, GpuScan, PlaceArguments, prepare};
+use crate::command::threads::ThreadArguments;
 use crate::command::tiling::TilingArguments;
 
 /// How pictures become patches.
@@ -22,12 +24,8 @@ use crate::command::tiling::TilingArguments;
 pub(crate) struct EncoderArguments {
     #[command(flatten)]
     load: LoadArguments,
-    /// Mean of each channel on pixels of 0 to 1, or one for all
-    #[arg(long, value_name = "M,..", value_delimiter = ',')]
-    mean: Option<Vec<f32>>,
-    /// Standard deviation of each channel, or one for all
-    #[arg(long, value_name = "S,..", value_delimiter = ',')]
-    std: Option<Vec<f32>>,
+    #[command(flatten)]
+    normalisation: NormalisationArguments,
     /// Pixels of an image along one side of a patch [default: the encoder's patch]; fewer enlarge small images
     #[arg(long, value_name = "PIXELS")]
     cell: Option<usize>,
@@ -44,8 +42,7 @@ pub(crate) struct EncoderArguments {
 impl EncoderArguments {
     /// Whether any of them was given that says how pictures are prepared.
     fn is_any(&self) -> bool {
-        let prepared =
-            self.mean.is_some() || self.std.is_some() || self.cell.is_some() || self.tiling.is_any();
+        let prepared = self.normalisation.is_any() || self.cell.is_some() || self.tiling.is_any();
         prepared || self.load.is_any() || self.precision != PrecisionName::F32
     }
 
@@ -53,8 +50,8 @@ impl EncoderArguments {
     pub(crate) fn open(&self, weights: &Path, threads: usize) -> Result<Box<dyn PatchEncoder>, Failure> {
         let options = VitOptions {
             load: self.load.options(),
-            mean: self.mean.clone(),
-            std: self.std.clone(),
+            mean: self.normalisation.mean.clone(),
+            std: self.normalisation.std.clone(),
             cell: self.cell,
             tiling: self.tiling.tiling(),
             batch: self.batch,
@@ -66,25 +63,6 @@ impl EncoderArguments {
             eprintln!("note: {note}");
         }
         Ok(encoder)
-    }
-}
-
-/// Threads.
-#[derive(Args)]
-pub(crate) struct ThreadArguments {
-    /// Threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = threads)]
-    threads: Option<usize>,
-}
-
-fn threads(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a number from 1".to_owned())
-}
-
-impl ThreadArguments {
-    /// The number asked for, or one per core.
-    pub(crate) fn count(&self) -> usize {
-        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 }
 

@@ -7,9 +7,10 @@ use aoi::segment::{Comparison, ComparisonOptions, ComparisonRow, LabelledFolder,
 use clap::Args;
 use serde_json::json;
 
-use super::arguments::{EncoderArguments, MaskArguments, ThreadArguments};
+use super::arguments::{EncoderArguments, MaskArguments};
 use crate::command::outcome::{Failure, Outcome};
 use crate::command::progress::Counter;
+use crate::command::threads::ThreadArguments;
 
 #[derive(Args)]
 #[command(

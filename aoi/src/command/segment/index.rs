@@ -7,9 +7,10 @@ use aoi::segment::{Choice, IndexOptions, LabelKind, LabelledFolder, add_pictures
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::arguments::{EncoderArguments, MaskArguments, ThreadArguments, bank};
+use super::arguments::{EncoderArguments, MaskArguments, bank};
 use crate::command::outcome::{Failure, Outcome};
 use crate::command::progress::Counter;
+use crate::command::threads::ThreadArguments;
 
 #[derive(Args)]
 #[command(

@@ -8,10 +8,11 @@ use aoi_tolerance::io::{shortest, write_whole};
 use clap::Args;
 use serde_json::json;
 
-use super::arguments::{ThreadArguments, bank};
+use super::arguments::bank;
 use crate::command::outcome::{Failure, Outcome};
 use crate::command::progress::Counter;
 use crate::command::search::{CPU, PlaceArguments, prepare};
+use crate::command::threads::ThreadArguments;
 
 #[derive(Args)]
 #[command(

@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 
 use crate::command::outcome::Failure;
 use crate::command::progress::Watcher;
+use crate::command::threads::ThreadArguments;
 
 /// Where records come from and how they are read.
 #[derive(Args)]
@@ -38,9 +39,8 @@ pub(crate) struct RecordArguments {
     /// An unreadable defect row that was looked at, as `FILE:LINE` or record id; it then blocks nothing (repeatable)
     #[arg(long, value_name = "ROW")]
     pub(crate) acknowledge: Vec<String>,
-    /// Threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = threads)]
-    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
     /// Write rows that were not used, or used with a reservation, to this file
     #[arg(long, value_name = "REJ.csv")]
     pub(crate) rejects: Option<PathBuf>,
@@ -49,16 +49,7 @@ pub(crate) struct RecordArguments {
     pub(crate) json: bool,
 }
 
-fn threads(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a number from 1".to_owned())
-}
-
 impl RecordArguments {
-    /// The thread count asked for, or one per core.
-    pub(crate) fn thread_count(&self) -> usize {
-        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-    }
-
     /// The mapping, or the canonical one.
     fn mapping(&self) -> Result<Mapping, Failure> {
         Ok(self.map.as_deref().map(Mapping::read).transpose()?.unwrap_or_default())
@@ -79,7 +70,7 @@ impl RecordArguments {
             collect: CollectOptions { boundary: self.boundary(), borderline_guards: !self.ignore_borderline },
             acknowledged: self.acknowledge.iter().cloned().collect::<HashSet<String>>(),
             inspect_only,
-            threads: self.thread_count(),
+            threads: self.threads.count(),
         };
         let mut watcher = Watcher::new(self.rejects.as_deref())?;
         let records = read_records(&files_of(&self.records)?, &options, &mut watcher)?;
@@ -154,7 +145,7 @@ fn resolution(text: &str) -> Result<ResolutionRule, aoi_tolerance::Error> {
 impl LimitArguments {
     /// The library's options, checked.
     pub(crate) fn options(&self, percentile: f64, records: &RecordArguments) -> Result<Options, Failure> {
-        self.options_with(percentile, records.boundary(), records.thread_count())
+        self.options_with(percentile, records.boundary(), records.threads.count())
     }
 
     /// The library's options for a flag rule and a number of threads, checked.

@@ -8,7 +8,7 @@
 
 use aoi_testing::Seeded;
 
-use super::simd::Isa;
+use super::isa::Isa;
 use super::tile::{Aligned, FloatTile, GROUP, IntTile, LANES, QueryLine, Rest, Scores, UNASKED};
 
 fn lanes(s: &mut Seeded) -> [f32; LANES] {

@@ -1,4 +1,4 @@
-//! Instruction sets, and the two tile products written for AVX-512. With [`super::amx`] the only modules with `unsafe`.
+//! The two tile products written for AVX-512.
 //!
 //! A tile is 14 queries by two panels of 16 rows. Panels are interleaved along the width, so that a vector lane is a
 //! row: 28 accumulators, two panel vectors and one broadcast word fill 31 of the 32 registers, and 16 loads feed 28
@@ -7,200 +7,13 @@
 
 #![expect(clippy::needless_range_loop, reason = "registers are indices here: several arrays move in step")]
 
-#[cfg(target_arch = "x86_64")]
 #[allow(clippy::wildcard_imports, reason = "twenty of the vendor's names; not reported in test builds")]
 use std::arch::x86_64::*;
 
-use super::amx::{self, Session, Sums};
-use super::tile::{self, Aligned, FloatTile, GROUP, IntTile, LANES, Maxima, Scores, UNASKED};
-
-/// What this processor offers; only detection makes anything but the portable level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Isa(Level);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "x86_64")]
-    Vnni,
-    #[cfg(target_arch = "x86_64")]
-    Amx,
-}
-
-impl Isa {
-    /// No instruction beyond the compilation target's.
-    pub(crate) const PORTABLE: Self = Self(Level::Portable);
-
-    /// Every level this processor can run, the portable one first.
-    pub(crate) fn available() -> Vec<Self> {
-        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "grows on x86-64 only"))]
-        let mut levels = vec![Self::PORTABLE];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                levels.push(Self(Level::Avx2));
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-                {
-                    levels.push(Self(Level::Avx512));
-                    if is_x86_feature_detected!("avx512vnni") {
-                        levels.push(Self(Level::Vnni));
-                        if amx::is_available() {
-                            levels.push(Self(Level::Amx));
-                        }
-                    }
-                }
-            }
-        }
-        levels
-    }
-
-    /// The best level of this processor.
-    pub(crate) fn detect() -> Self {
-        Self::available().last().copied().unwrap_or(Self::PORTABLE)
-    }
-
-    /// Whether multiply-add is one instruction here (elsewhere `mul_add` would be a slow library call).
-    pub(crate) fn fuses(self) -> bool {
-        self != Self::PORTABLE
-    }
-
-    /// Whether 8-bit codes are multiplied in tiles here.
-    pub(crate) fn has_tiles(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self.0 == Level::Amx;
-        #[cfg(not(target_arch = "x86_64"))]
-        return false;
-    }
-
-    /// What [`Isa::int_maxima`] needs on the thread that calls it.
-    pub(crate) fn session(self) -> Session {
-        Session::start(self.has_tiles())
-    }
-
-    /// Runs `work`, which must be `#[inline(always)]`, and so must what it calls: the compiler would else share its code between the levels,
-    /// and that code belongs to none.
-    #[inline]
-    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn run<R>(self, work: impl FnOnce() -> R) -> R {
-        match self.0 {
-            Level::Portable => work(),
-            // SAFETY: a level other than Portable exists only after detection of its features.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { run_avx2(work) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Vnni | Level::Amx => unsafe { run_avx512(work) },
-        }
-    }
-
-    /// Scores and bin maxima of two groups of queries with the same panels; of the first alone unless `both` have queries.
-    #[inline]
-    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn int_maxima(
-        self,
-        session: &mut Session,
-        tiles: &[IntTile<'_>; 2],
-        both: bool,
-        scores: &mut [Scores; 2],
-    ) -> [Maxima; 2] {
-        let [t, u] = tiles;
-        let [s, r] = scores;
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Level::Amx if session.has_tiles() && !t.tail_blocks.is_empty() => {
-                let sums = session.multiply([t.tail_blocks, u.tail_blocks], t.tail);
-                // SAFETY: Amx exists only after detection of Vnni's features.
-                let maxima =
-                    |t: &IntTile<'_>, at, s: &mut Scores| unsafe { int_maxima_vnni(t, Some((sums, at)), s) };
-                [maxima(t, 0, s), if both { maxima(u, 2, r) } else { UNASKED }]
-            }
-            #[cfg(target_arch = "x86_64")]
-            Level::Vnni | Level::Amx => {
-                // SAFETY: these levels exist only after detection of their features.
-                let maxima = |t: &IntTile<'_>, s: &mut Scores| unsafe { int_maxima_vnni(t, None, s) };
-                [maxima(t, s), if both { maxima(u, r) } else { UNASKED }]
-            }
-            _ => {
-                let maxima = |t: &IntTile<'_>, s: &mut Scores| {
-                    self.run(
-                        #[inline(always)]
-                        || tile::int_maxima(t, s),
-                    )
-                };
-                [maxima(t, s), if both { maxima(u, r) } else { UNASKED }]
-            }
-        }
-    }
-
-    /// Scores of one query with the rows of one panel: those that [`Isa::int_maxima`] writes.
-    #[inline]
-    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn int_scores(self, t: &IntTile<'_>, panel: usize, query: usize) -> [f32; LANES] {
-        match self.0 {
-            // SAFETY: these levels exist only after detection of their features.
-            #[cfg(target_arch = "x86_64")]
-            Level::Vnni | Level::Amx => unsafe { int_scores_vnni(t, panel, query) },
-            _ => self.run(
-                #[inline(always)]
-                || tile::int_scores(t, panel, query),
-            ),
-        }
-    }
-
-    /// Scores and bin maxima of an f32 tile.
-    #[inline]
-    #[expect(unsafe_code, reason = "calling code compiled for instructions found at run time")]
-    pub(crate) fn float_maxima(self, t: &FloatTile<'_>, scores: &mut Scores) -> Maxima {
-        match self.0 {
-            // SAFETY: these levels exist only after detection of their features.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Vnni | Level::Amx => unsafe { float_maxima_avx512(t, scores) },
-            _ if self.fuses() => self.run(
-                #[inline(always)]
-                || tile::float_maxima::<true>(t, scores),
-            ),
-            _ => tile::float_maxima::<false>(t, scores),
-        }
-    }
-}
-
-/// Asks for the cache lines of a row that will be read soon.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "a hint to the processor, compiled into its caller")]
-pub(super) fn fetch(row: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in row.chunks(LANES) {
-        #[expect(unsafe_code, reason = "a hint through a pointer")]
-        // SAFETY: a prefetch reads nothing that the program could see, and the instruction is part of every x86-64.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn run_avx2<R>(work: impl FnOnce() -> R) -> R {
-    work()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-fn run_avx512<R>(work: impl FnOnce() -> R) -> R {
-    work()
-}
+use super::amx::{self, Sums};
+use super::tile::{Aligned, FloatTile, GROUP, IntTile, LANES, Maxima, Scores};
 
 /// 64 bytes of a panel as one vector.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
 #[expect(unsafe_code, reason = "vector load through a pointer")]
@@ -210,7 +23,6 @@ fn load<T: bytemuck::Pod>(block: &[T]) -> __m512i {
     unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
 #[expect(unsafe_code, reason = "vector load through a pointer")]
@@ -219,7 +31,6 @@ fn load_floats(block: &[f32; LANES]) -> __m512 {
     unsafe { _mm512_loadu_ps(block.as_ptr()) }
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
 #[expect(unsafe_code, reason = "vector store through a pointer")]
@@ -231,7 +42,6 @@ fn store_floats(v: __m512) -> [f32; LANES] {
 }
 
 /// Where query `i` must stand so that the tree of [`lane_maxima`] leaves its maximum in lane `i`.
-#[cfg(target_arch = "x86_64")]
 const SEAT: [usize; LANES] = {
     let mut seat = [0; LANES];
     let mut lane = 0;
@@ -243,7 +53,6 @@ const SEAT: [usize; LANES] = {
 };
 
 /// The maximum of each of 16 vectors: at every step two vectors become one that holds half-maxima of both.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn lane_maxima(v: &[__m512; LANES]) -> __m512 {
@@ -271,9 +80,8 @@ fn lane_maxima(v: &[__m512; LANES]) -> __m512 {
     _mm512_max_ps(_mm512_shuffle_ps::<0x88>(c[0], c[1]), _mm512_shuffle_ps::<0xDD>(c[0], c[1]))
 }
 
-#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<(&Sums, usize)>, scores: &mut Scores) -> Maxima {
+pub(super) fn int_maxima(t: &IntTile<'_>, tiles: Option<(&Sums, usize)>, scores: &mut Scores) -> Maxima {
     if t.rest.is_some() {
         int_maxima_of::<true>(t, tiles, scores)
     } else {
@@ -282,7 +90,6 @@ fn int_maxima_vnni(t: &IntTile<'_>, tiles: Option<(&Sums, usize)>, scores: &mut 
 }
 
 /// `REST` says whether the tile has one.
-#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn int_maxima_of<const REST: bool>(
     t: &IntTile<'_>,
@@ -331,9 +138,8 @@ fn int_maxima_of<const REST: bool>(
 }
 
 /// One query, one panel.
-#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn int_scores_vnni(t: &IntTile<'_>, panel: usize, query: usize) -> [f32; LANES] {
+pub(super) fn int_scores(t: &IntTile<'_>, panel: usize, query: usize) -> [f32; LANES] {
     assert!(query < GROUP, "a query of the group");
     let head = lane_sums(t.head[panel], t.head_words, query, |sum, a, b| _mm512_dpwssd_epi32(sum, a, b));
     let tail = lane_sums(t.tail[panel], t.tail_words, query, |sum, a, b| _mm512_dpbusd_epi32(sum, a, b));
@@ -348,7 +154,6 @@ fn int_scores_vnni(t: &IntTile<'_>, panel: usize, query: usize) -> [f32; LANES] 
 }
 
 /// The products of one query's words with the lines of a panel, added up: four sums at a time, so that none waits for its own last product.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn lane_sums<T: bytemuck::Pod, const N: usize>(
@@ -373,7 +178,6 @@ fn lane_sums<T: bytemuck::Pod, const N: usize>(
 }
 
 /// Integer sums as scores.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn int_score(sums: __m512i, scale: __m512, query_scale: __m512, bias: __m512) -> __m512 {
@@ -382,7 +186,6 @@ fn int_score(sums: __m512i, scale: __m512, query_scale: __m512, bias: __m512) ->
 
 /// The rest, scales, biases and the maximum for one panel. The panel is a constant: an index known only at run time would force
 /// the accumulators of the loops before into memory.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn int_panel_maxima<const P: usize, const REST: bool>(
@@ -404,9 +207,8 @@ fn int_panel_maxima<const P: usize, const REST: bool>(
     store_floats(lane_maxima(&v))
 }
 
-#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn float_maxima_avx512(t: &FloatTile<'_>, scores: &mut Scores) -> Maxima {
+pub(super) fn float_maxima(t: &FloatTile<'_>, scores: &mut Scores) -> Maxima {
     let mut sums = [[_mm512_setzero_ps(); 2]; GROUP];
     let panels = t.panel[0].iter().zip(t.panel[1]);
     for ((Aligned(a), Aligned(b)), words) in panels.zip(t.words.as_chunks::<GROUP>().0) {
@@ -421,7 +223,6 @@ fn float_maxima_avx512(t: &FloatTile<'_>, scores: &mut Scores) -> Maxima {
 }
 
 /// Biases and the maximum for one panel.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn float_panel_maxima<const P: usize>(
