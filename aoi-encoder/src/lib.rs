@@ -57,6 +57,7 @@ mod npy;
 #[cfg(feature = "training")]
 pub mod optimise;
 mod params;
+mod pass;
 mod positions;
 mod preset;
 pub mod reference;

@@ -1,23 +1,19 @@
-//! The encoder: packed weights, and the forward pass that shares tokens out to threads.
-//!
-//! Every thread owns a run of tokens. Between two blocks it needs of the others only their keys and values, so there is one meeting point
-//! a block: `finish` block i (attention over the keys and values of block i, then the feed-forward network), then `begin` block i + 1 (norm
-//! and projection to queries, keys and values), all on the thread's own tokens.
+//! The encoder: packed weights, and what goes into a forward pass and comes out of it.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, ArrayRef4};
+use ndarray::{Array2, Array3, ArrayRef3, ArrayRef4};
 
 use crate::kernel::{Arithmetic, Instructions, Precision, stride};
-use crate::layers::block::{Block, Scratch};
+use crate::layers::block::Block;
 use crate::layers::chunk::Chunk;
 use crate::layers::norm::Norm;
 use crate::layers::patch::PatchProjection;
-use crate::layers::projected::{Projected, ProjectedRows, ProjectedRowsMut};
 use crate::params::check_finite;
+use crate::pass::{Pass, Work};
 use crate::workspace::Workspace;
-use crate::{Config, Error, Grid, Params, PositionTable, Result, images_grid};
+use crate::{Config, Error, Params, PositionTable, Result, images_grid};
 
 /// A vision transformer ready to run on the CPU in f32.
 ///
@@ -38,13 +34,13 @@ use crate::{Config, Error, Grid, Params, PositionTable, Result, images_grid};
 /// ```
 #[derive(Debug)]
 pub struct Encoder {
-    config: Config,
-    arithmetic: Arithmetic,
-    patch: PatchProjection,
-    blocks: Vec<Block>,
+    pub(crate) config: Config,
+    pub(crate) arithmetic: Arithmetic,
+    pub(crate) patch: PatchProjection,
+    pub(crate) blocks: Vec<Block>,
     norm: Norm,
     /// Class token and registers, \[1 + r, d\].
-    prefix: Vec<f32>,
+    pub(crate) prefix: Vec<f32>,
     /// Rows of the learned positions; which of two encoders a table belongs to is told by this pointer.
     positions: Arc<Vec<f64>>,
 }
@@ -186,28 +182,18 @@ impl Encoder {
         }
         features.shape(&self.config, (b, grid.len()), blocks.len());
 
-        let Workspace { pool, images, positions, x, qkv, scratch, .. } = workspace;
+        let Workspace { pool, images, positions, x, qkv: [current, next], scratch, .. } = workspace;
         let Some((_, positions)) = positions else { unreachable!("the table was made above") };
         let images = in_one_piece.unwrap_or(images);
-        let run = Run { encoder: self, images, positions, grid, tokens: t, chunk };
-        let [current, next] = qkv;
-        let (mut current, mut next) = (current, next);
-        let mut step = |done: Option<usize>, current: &Projected, next: &mut Projected, x: &mut [f32]| {
-            let (all, current, next) = (0..b * t, current.rows(), next.rows_mut());
-            match pool {
-                Some(pool) => pool.install(|| run.share(done, all, current, (x, next), scratch)),
-                None => run.share(done, all, current, (x, next), scratch),
-            }
+        let pass = Pass { encoder: self, images, positions, grid, tokens: t, chunk };
+        let work = Work { images: b, x, qkv: [current.rows_mut(), next.rows_mut()], scratch };
+        let run = || match blocks {
+            [] => pass.run(work),
+            _ => pass.together(work, blocks, &mut features.blocks),
         };
-        step(None, current, next, x);
-        for index in 0..self.config.depth {
-            std::mem::swap(&mut current, &mut next);
-            step(Some(index), current, next, x);
-            for (wanted, out) in blocks.iter().zip(&mut features.blocks) {
-                if *wanted == index {
-                    self.normed(x, t, self.config.prefix()..t, out);
-                }
-            }
+        match pool {
+            Some(pool) => pool.install(run),
+            None => run(),
         }
         self.class(x, t, &mut features.class);
         self.normed(x, t, self.config.prefix()..t, &mut features.patches);
@@ -216,7 +202,7 @@ impl Encoder {
     }
 
     /// The final norm of the tokens `range` of every image.
-    fn normed(&self, x: &[f32], t: usize, range: Range<usize>, out: &mut Array3<f32>) {
+    pub(crate) fn normed(&self, x: &[f32], t: usize, range: Range<usize>, out: &mut ArrayRef3<f32>) {
         let (d, stride_d) = (self.config.width, stride(self.config.width));
         for (image, mut out) in x.chunks_exact(t * stride_d).zip(out.outer_iter_mut()) {
             let rows = &image[range.start * stride_d..range.end * stride_d];
@@ -249,118 +235,6 @@ impl Features {
             if array.dim() != (b, rows, d) {
                 *array = Array3::zeros((b, rows, d));
             }
-        }
-    }
-}
-
-/// What all threads of one forward pass read.
-struct Run<'a> {
-    encoder: &'a Encoder,
-    images: &'a [f32],
-    positions: &'a PositionTable,
-    grid: Grid,
-    tokens: usize,
-    chunk: Chunk,
-}
-
-impl Run<'_> {
-    /// Halves the rows until each thread has its own, then works on them.
-    fn share(
-        &self,
-        done: Option<usize>,
-        rows: Range<usize>,
-        current: ProjectedRows<'_>,
-        (x, next): (&mut [f32], ProjectedRowsMut<'_>),
-        scratch: &mut [Scratch],
-    ) {
-        let threads = scratch.len();
-        if threads > 1 && rows.len() > 1 {
-            let (left, right) = scratch.split_at_mut(threads / 2);
-            let middle = rows.len() * left.len() / threads;
-            let (block, image) = (self.chunk.block, (rows.start + middle).is_multiple_of(self.tokens));
-            // Between two images, or whole blocks on the left, where there are enough that the threads stay about equally busy.
-            let middle = if image || middle <= 2 * block { middle } else { middle / block * block };
-            let (x_left, x_right) = x.split_at_mut(middle * (x.len() / rows.len()));
-            let (next_left, next_right) = next.split_at(middle);
-            let split = rows.start + middle;
-            rayon::join(
-                || self.share(done, rows.start..split, current, (x_left, next_left), left),
-                || self.share(done, split..rows.end, current, (x_right, next_right), right),
-            );
-        } else if !rows.is_empty() {
-            self.work(done, rows, current, (x, next), &mut scratch[0]);
-        }
-    }
-
-    /// One thread's tokens from one meeting point to the next, chunk by chunk.
-    fn work(
-        &self,
-        done: Option<usize>,
-        rows: Range<usize>,
-        current: ProjectedRows<'_>,
-        (x, mut next): (&mut [f32], ProjectedRowsMut<'_>),
-        scratch: &mut Scratch,
-    ) {
-        let Encoder { config, arithmetic, blocks, .. } = self.encoder;
-        let stride_d = stride(config.width);
-        let mut row = rows.start;
-        while row < rows.end {
-            let n = self.chunk.take(self.tokens, row % self.tokens, rows.end - row);
-            let offset = row - rows.start;
-            let x = &mut x[offset * stride_d..(offset + n) * stride_d];
-            match done {
-                None => self.embed(row..row + n, scratch, x),
-                Some(index) => {
-                    let tokens = (current, self.tokens, row);
-                    blocks[index].finish(*arithmetic, tokens, (n, &self.chunk), scratch, x);
-                }
-            }
-            if let Some(block) = blocks.get(done.map_or(0, |index| index + 1)) {
-                block.begin(*arithmetic, n, x, scratch, &mut next.part(offset, n));
-            }
-            row += n;
-        }
-    }
-
-    /// The first tokens of their images, rows `rows` of the batch: prefix tokens and projected patches, positions added.
-    fn embed(&self, rows: Range<usize>, scratch: &mut Scratch, x: &mut [f32]) {
-        let stride_d = stride(self.encoder.config.width);
-        let mut row = rows.start;
-        while row < rows.end {
-            let (image, first) = (row / self.tokens, row % self.tokens);
-            let n = (rows.end - row).min(self.tokens - first).min(self.chunk.hidden);
-            let offset = row - rows.start;
-            self.embed_image(image, first, scratch, &mut x[offset * stride_d..(offset + n) * stride_d]);
-            row += n;
-        }
-    }
-
-    /// Tokens `first..` of one image, as many as `x` has rows and as its scratch holds.
-    #[expect(clippy::cast_possible_truncation, reason = "positions are rounded to f32")]
-    fn embed_image(&self, image: usize, first: usize, scratch: &mut Scratch, x: &mut [f32]) {
-        let Encoder { config, arithmetic, patch, prefix, .. } = self.encoder;
-        let (d, stride_d) = (config.width, stride(config.width));
-        let area = config.channels * self.grid.len() * config.patch.pow(2);
-        let pixels = &self.images[image * area..(image + 1) * area];
-        let from_prefix = config.prefix().saturating_sub(first).min(x.len() / stride_d);
-        let (before, patches) = x.split_at_mut(from_prefix * stride_d);
-        for (token, row) in (first..).zip(before.chunks_exact_mut(stride_d)) {
-            row.fill(0.0);
-            row[..d].copy_from_slice(&prefix[token * d..(token + 1) * d]);
-            if let Some(position) = self.positions.prefix.chunks_exact(d).nth(token) {
-                row.iter_mut().zip(position).for_each(|(x, &p)| *x += p as f32);
-            }
-        }
-        let n = patches.len() / stride_d;
-        if n == 0 {
-            return;
-        }
-        let start = first + from_prefix - config.prefix();
-        patch.forward(*arithmetic, (pixels, self.grid), (start, n), &mut scratch.pixels, patches);
-        for (row, position) in
-            patches.chunks_exact_mut(stride_d).zip(self.positions.patches[start * d..].chunks_exact(d))
-        {
-            row.iter_mut().zip(position).for_each(|(x, &p)| *x += p as f32);
         }
     }
 }

@@ -36,10 +36,6 @@ impl Projected {
         self.count = n;
     }
 
-    pub(crate) fn rows(&self) -> ProjectedRows<'_> {
-        ProjectedRows { floats: &self.floats, halves: &self.halves, count: self.count }
-    }
-
     pub(crate) fn rows_mut(&mut self) -> ProjectedRowsMut<'_> {
         ProjectedRowsMut { floats: &mut self.floats, halves: &mut self.halves, count: self.count }
     }
@@ -58,6 +54,16 @@ impl ProjectedRows<'_> {
 }
 
 impl ProjectedRowsMut<'_> {
+    /// How many rows.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// All of them, to be read.
+    pub(crate) fn rows(&self) -> ProjectedRows<'_> {
+        ProjectedRows { floats: self.floats, halves: self.halves, count: self.count }
+    }
+
     /// The rows before `middle`, and the others.
     pub(crate) fn split_at(self, middle: usize) -> (Self, Self) {
         let rest = self.count - middle;
@@ -154,11 +160,13 @@ mod tests {
             let part = rest.part(1, 2);
             part.floats.fill(3.0);
             part.halves.fill(3);
-            let changed = all.rows().part(3, 2);
+            let changed = all.rows_mut();
+            let changed = changed.rows().part(3, 2);
             assert!(changed.floats.iter().all(|v| *v == 3.0) && changed.halves.iter().all(|v| *v == 3));
             assert_eq!(changed.floats.is_empty(), precision == Precision::Bf16);
             assert_eq!(changed.halves.is_empty(), precision == Precision::F32);
-            let before = all.rows().part(0, 3);
+            let before = all.rows_mut();
+            let before = before.rows().part(0, 3);
             assert!(before.floats.iter().all(|v| *v != 3.0) && before.halves.iter().all(|v| *v != 3));
         }
     }
