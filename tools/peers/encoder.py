@@ -1,16 +1,25 @@
-"""Forward passes of vision transformers; `encoder_peers.py` holds the peers."""
+"""Forward passes of vision transformers; `encoder_peers.py` and `rten/` hold the peers."""
 
 import itertools
 import subprocess
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 from harness import HERE, WORK, Server, middle, python, show
 
 MODELS = ["vit-ti-16-224", "vit-s-16-224", "vit-b-16-224", "paper-512"]
 # The settings of each peer found to be best or as installed; `--peers` takes any other of `encoder_peers.py`, such as `torch f32/compiled`.
-PEERS = ["openvino f32/onnx", "onnxruntime f32/plain", "torch f32/eager", "openvino bf16/onnx", "torch bf16/eager"]
+PEERS = [
+    "openvino f32/onnx",
+    "onnxruntime f32/plain",
+    "rten f32/plain",
+    "rten f32/packed",
+    "torch f32/eager",
+    "openvino bf16/onnx",
+    "torch bf16/eager",
+]
 # One image of the paper's size fills the machine; more of them say nothing new.
 LONE = ["paper-512"]
 # Largest difference to float64, over the largest entry.
@@ -35,7 +44,8 @@ def comparisons(options, aoi, bench):
             subprocess.run([interpreter, peers, "prepare", folder, model, *map(str, batches)], check=True)
     servers = {"aoi": Server([bench, "forward", folder, "--threads", options.threads])}
     for engine in {name.split()[0] for name in options.peers}:
-        servers[engine] = Server([interpreter, peers, "serve", folder, engine, options.threads])
+        command = [rten(options), folder] if engine == "rten" else [interpreter, peers, "serve", folder, engine]
+        servers[engine] = Server([*command, options.threads])
     found = []
     for (model, batch), precision in itertools.product(works, ["f32", "bf16"]):
         names = [f"aoi {precision}", *(n for n in options.peers if n.split()[1].startswith(precision + "/"))]
@@ -44,6 +54,21 @@ def comparisons(options, aoi, bench):
     for server in servers.values():
         server.close()
     return found
+
+
+def rten(options):
+    """The program of `rten/`: the one that lies beside the programs that the command line names, or built."""
+    given = options.programs and options.programs / "rten-forward"
+    if given and given.is_file():
+        return given
+    build = ["cargo", "build", "-q", "--release", "--locked", "--target-dir", WORK / "rten"]
+    subprocess.run([*build, "--manifest-path", HERE / "rten/Cargo.toml"], check=True)
+    return WORK / "rten/release/rten-forward"
+
+
+def versions(options):
+    packages = tomllib.loads((HERE / "rten/Cargo.lock").read_text())["package"]
+    return {package["name"]: package["version"] for package in packages if package["name"] == "rten"}
 
 
 def compare(servers, names, work, places, options):

@@ -53,7 +53,7 @@ def shared(parser, rounds):
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--results", type=Path, default=harness.ROOT / "aoi-bench/results", help="folder of results")
-    parser.add_argument("--programs", type=Path, help="folder of aoi and aoi-bench, where they cannot be built")
+    parser.add_argument("--programs", type=Path, help="folder of aoi, aoi-bench and, for encoder, rten-forward, where they cannot be built")
     parser.add_argument("--interpreter", help="Python that has the peers, where nothing can be installed")
 
 

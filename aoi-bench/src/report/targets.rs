@@ -158,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn an_encoder_is_held_against_the_fastest_engine_of_its_precision() {
+        let engines = ["aoi f32", "openvino f32/onnx", "onnxruntime f32/plain", "rten f32/packed"];
+        let seconds = [2.0, 4.0, 5.0, 3.0];
+        let runs = engines.iter().zip(seconds).map(|(name, s)| runs(name, &[s], &[])).collect();
+        let record = record(vec![comparison("vit-s-16-224_f32", 8, runs)]);
+        let text = table("m", &[(Path::new("m/encoder.json"), &record)], None);
+        assert!(
+            text.contains("| ViT-S at 224, f32, batch 8 | 1.5 | >= 1.1 | yes | rten f32/packed | |"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn a_target_is_met_missed_or_not_measured() {
         let runs = vec![
             runs("aoi", &[2.0], &[60.0]),
