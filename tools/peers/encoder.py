@@ -20,8 +20,6 @@ PEERS = [
     "openvino bf16/onnx",
     "torch bf16/eager",
 ]
-# One image of the paper's size fills the machine; more of them say nothing new.
-LONE = ["paper-512"]
 # Largest difference to float64, over the largest entry.
 BOUNDS = {"f32": 1e-4, "bf16": 0.1}
 
@@ -37,11 +35,10 @@ def comparisons(options, aoi, bench):
     if options.quick:
         options.models, options.batches = MODELS[:1], [1]
     interpreter, folder, peers = python("encoder", options), WORK / "encoder", HERE / "encoder_peers.py"
-    works = [(m, b) for m in options.models for b in options.batches if b == 1 or m not in LONE]
+    works = list(itertools.product(options.models, options.batches))
     for model in options.models:
-        batches = [b for m, b in works if m == model]
-        if not all((folder / model / f"{batch}.onnx").is_file() for batch in batches):
-            subprocess.run([interpreter, peers, "prepare", folder, model, *map(str, batches)], check=True)
+        if not all((folder / model / f"{batch}.onnx").is_file() for batch in options.batches):
+            subprocess.run([interpreter, peers, "prepare", folder, model, *map(str, options.batches)], check=True)
     servers = {"aoi": Server([bench, "forward", folder, "--threads", options.threads])}
     for engine in {name.split()[0] for name in options.peers}:
         command = [rten(options), folder] if engine == "rten" else [interpreter, peers, "serve", folder, engine]

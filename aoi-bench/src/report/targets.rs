@@ -171,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn eight_images_of_the_papers_size_are_a_target_of_their_own() {
+        let runs = vec![runs("aoi f32", &[2.0], &[]), runs("torch f32/eager", &[3.0], &[])];
+        let record = record(vec![comparison("paper-512_f32", 8, runs)]);
+        let text = table("m", &[(Path::new("m/encoder.json"), &record)], None);
+        for line in [
+            "| Paper's encoder, one image of 512, f32 | - | >= 1.1 | not measured here | | |",
+            "| Paper's encoder, eight images of 512, f32 | 1.5 | >= 1.1 | yes | torch f32/eager | |",
+            "| Paper's encoder, eight images of 512, bf16 | - | >= 1.1 | not measured here | | |",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    }
+
+    #[test]
     fn a_target_is_met_missed_or_not_measured() {
         let runs = vec![
             runs("aoi", &[2.0], &[60.0]),
