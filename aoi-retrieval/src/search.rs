@@ -9,9 +9,12 @@ pub(crate) mod reference;
 #[cfg(test)]
 mod trouble;
 
+use std::ops::Range;
+
 use ndarray::{ArrayView2, CowArray, Ix2};
 
-use crate::{Metric, Neighbours, RetrievalError};
+use crate::progress::{Steps, report};
+use crate::{Metric, Neighbours, ProgressFn, RetrievalError};
 
 /// What a search needs to know besides its queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,24 @@ pub trait Search: Send + Sync {
         queries: ArrayView2<'_, f32>,
         options: &SearchOptions,
     ) -> Result<Neighbours, RetrievalError>;
+
+    /// [`Self::search`], with `progress` in comparisons of a query with a row, first none done and last all; there are q n, and more where a
+    /// query needs another scan.
+    ///
+    /// # Errors
+    /// As [`Self::search`]; when `progress` cancels.
+    fn search_with_progress(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        options: &SearchOptions,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<Neighbours, RetrievalError> {
+        let comparisons = queries.nrows().saturating_mul(self.rows());
+        report(progress, 0, comparisons)?;
+        let found = self.search(queries, options)?;
+        report(progress, comparisons, comparisons)?;
+        Ok(found)
+    }
 }
 
 /// Rows in one contiguous piece, checked: at least one column, no more rows than `u32` counts, every entry finite.
@@ -73,6 +94,13 @@ pub(crate) struct Rows<'a>(CowArray<'a, f32, Ix2>);
 impl<'a> Rows<'a> {
     /// Checks `rows`; copies them only if they are not in row-major order.
     pub(crate) fn new(what: &'static str, rows: CowArray<'a, f32, Ix2>) -> Result<Self, RetrievalError> {
+        let rows = Self::of_any_entries(what, rows)?;
+        rows.check_entries(what, 0..rows.count())?;
+        Ok(rows)
+    }
+
+    /// As [`Self::new`], the entries unchecked.
+    fn of_any_entries(what: &'static str, rows: CowArray<'a, f32, Ix2>) -> Result<Self, RetrievalError> {
         let (n, d) = rows.dim();
         if d == 0 {
             return Err(RetrievalError::ZeroWidth { what });
@@ -86,15 +114,19 @@ impl<'a> Rows<'a> {
         } else {
             CowArray::from(rows.as_standard_layout().into_owned())
         };
-        let checked = Self(rows);
+        Ok(Self(rows))
+    }
+
+    /// Checks that entries are finite.
+    fn check_entries(&self, what: &'static str, mut rows: Range<usize>) -> Result<(), RetrievalError> {
         // One pass that vectorises (x * 0 is 0 for finite x, NaN else); the slow search only to name the culprit.
-        if let Some(row) = (0..n).find(|&i| checked.row(i).iter().map(|x| x * 0.0).sum::<f32>() != 0.0) {
-            let found = checked.row(row).iter().enumerate().find(|(_, x)| !x.is_finite());
+        if let Some(row) = rows.find(|&i| self.row(i).iter().map(|x| x * 0.0).sum::<f32>() != 0.0) {
+            let found = self.row(row).iter().enumerate().find(|(_, x)| !x.is_finite());
             if let Some((column, &value)) = found {
                 return Err(RetrievalError::NotFinite { what, row, column, value });
             }
         }
-        Ok(checked)
+        Ok(())
     }
 
     /// Checks queries against the width of a bank and the options.
@@ -140,17 +172,39 @@ impl<'a> Rows<'a> {
 pub(crate) fn in_parallel<R: Send>(
     items: usize,
     threads: usize,
-    work: impl Fn(std::ops::Range<usize>) -> R + Sync,
+    work: impl Fn(Range<usize>) -> R + Sync,
+) -> Vec<R> {
+    shared_out(items, threads, &work, &work)
+}
+
+/// [`in_parallel`] for work that counts its steps; those of the thread that calls are reported.
+pub(crate) fn in_parallel_counted<R: Send>(
+    items: usize,
+    threads: usize,
+    steps: &mut Steps<'_>,
+    work: impl Fn(Range<usize>, &mut Steps<'_>) -> Result<R, RetrievalError> + Sync,
+) -> Result<Vec<R>, RetrievalError> {
+    let tally = steps.tally();
+    let parts = shared_out(items, threads, |part| work(part, steps), |part| work(part, &mut tally.silent()));
+    parts.into_iter().collect()
+}
+
+/// Work on the first part of some items by the thread that calls, and on the others by one thread each.
+fn shared_out<R: Send>(
+    items: usize,
+    threads: usize,
+    first: impl FnOnce(Range<usize>) -> R,
+    other: impl Fn(Range<usize>) -> R + Sync,
 ) -> Vec<R> {
     let parts = threads.clamp(1, items.max(1));
     let range = |part: usize| part * items / parts..(part + 1) * items / parts;
     if parts == 1 {
-        return vec![work(range(0))];
+        return vec![first(range(0))];
     }
     std::thread::scope(|scope| {
-        let work = &work;
-        let running: Vec<_> = (1..parts).map(|part| scope.spawn(move || work(range(part)))).collect();
-        let mut results = vec![work(range(0))];
+        let other = &other;
+        let running: Vec<_> = (1..parts).map(|part| scope.spawn(move || other(range(part)))).collect();
+        let mut results = vec![first(range(0))];
         for thread in running {
             // A panic in a worker is a bug of ours: pass it on unchanged.
             results.push(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)));

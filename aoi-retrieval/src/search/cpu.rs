@@ -29,6 +29,8 @@ mod isa_tests;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use ndarray::{ArrayView2, CowArray, Ix2};
 
 #[cfg(feature = "gpu")]
@@ -39,11 +41,14 @@ use self::isa::Isa;
 use self::order::Order;
 use self::tile::LANES;
 use super::frame::Frame;
-use super::{Rows, Search, SearchOptions, bound, frame, in_parallel};
-use crate::{Metric, Neighbours, RetrievalError};
+use super::{Rows, Search, SearchOptions, bound, frame, in_parallel_counted};
+use crate::progress::{Steps, Tally, silent};
+use crate::{Metric, Neighbours, ProgressFn, RetrievalError};
 
 /// Rows that the principal axes and the centre are taken from.
 const SAMPLE: usize = 4096;
+/// Rows that are counted as read together.
+const COUNTED: usize = 4096;
 /// Smallest bank for which [`CompactCopy::Auto`] makes a copy.
 const WORTH_A_COPY: usize = 4096;
 
@@ -124,7 +129,20 @@ impl<'a> CpuSearch<'a> {
         metric: Metric,
         options: &CpuOptions,
     ) -> Result<Self, RetrievalError> {
-        Self::with_isa(bank.into(), metric, options, Isa::detect())
+        Self::with_progress(bank, metric, options, &mut silent())
+    }
+
+    /// [`Self::new`], with `progress` in rows read, first none and last all: each is read three times, and once more for a compact copy.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; when `progress` cancels.
+    pub fn with_progress(
+        bank: impl Into<CowArray<'a, f32, Ix2>>,
+        metric: Metric,
+        options: &CpuOptions,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<Self, RetrievalError> {
+        Self::with_isa(bank.into(), metric, options, Isa::detect(), progress)
     }
 
     fn with_isa(
@@ -132,35 +150,38 @@ impl<'a> CpuSearch<'a> {
         metric: Metric,
         options: &CpuOptions,
         isa: Isa,
+        progress: &mut ProgressFn<'_>,
     ) -> Result<Self, RetrievalError> {
         if !options.axes.is_multiple_of(16) {
             return Err(RetrievalError::bad_option("axes", "a multiple of 16", options.axes));
         }
-        let bank = Rows::new("bank", bank)?;
+        let bank = Rows::of_any_entries("bank", bank)?;
         let n = bank.count();
-        let threads = SearchOptions { k: 1, threads: options.threads }.thread_count();
-        let sample: Vec<usize> = (0..n).step_by(n.div_ceil(SAMPLE).max(1)).collect();
-        let norms = in_parallel(n, threads, |part| {
-            isa.run(
-                #[inline(always)]
-                || exact::norms(&bank, part),
-            )
-        })
-        .concat();
-        let frame = Frame::fit(metric, &bank, &sample);
         let wanted = match options.copy {
             CompactCopy::Always => true,
             CompactCopy::Never => false,
             CompactCopy::Auto => n >= WORTH_A_COPY,
         } && bank.width() <= code::WIDEST
             && n > 0;
+        let tally = Tally::of(n.saturating_mul(if wanted { 4 } else { 3 }));
+        let mut steps = tally.reporting(progress);
+        steps.advance(0)?;
+        for part in stretches(0..n) {
+            bank.check_entries("bank", part.clone())?;
+            steps.advance(part.len())?;
+        }
+        let threads = SearchOptions { k: 1, threads: options.threads }.thread_count();
+        let norms = norms(&bank, isa, threads, &mut steps)?;
+        let sample: Vec<usize> = (0..n).step_by(n.div_ceil(SAMPLE).max(1)).collect();
+        let frame = Frame::fit(metric, &bank, &sample);
         let (mut coder, mut order) = (None, Order::default());
         if wanted {
             let (fitted, axes) = code::Coder::fit(&frame, &bank, &sample, options.axes);
-            order = Order::by_nearness((&bank, &norms, &frame), &axes, isa, threads);
+            order = Order::by_nearness((&bank, &norms, &frame), &axes, isa, threads, &mut steps)?;
             coder = Some(fitted);
         }
-        let panels = Panels::build((&bank, &norms, &frame), order, coder, isa, threads);
+        let panels = Panels::build((&bank, &norms, &frame), order, coder, isa, threads, &mut steps)?;
+        steps.advance(0)?;
         Ok(Self { bank, norms, frame, panels, isa })
     }
 
@@ -197,6 +218,33 @@ impl<'a> CpuSearch<'a> {
     }
 }
 
+/// Some rows, as many at a time as are counted together.
+fn stretches(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    rows.clone().step_by(COUNTED).map(move |start| start..rows.end.min(start + COUNTED))
+}
+
+/// Lengths of the rows.
+fn norms(
+    bank: &Rows<'_>,
+    isa: Isa,
+    threads: usize,
+    steps: &mut Steps<'_>,
+) -> Result<Vec<f64>, RetrievalError> {
+    let parts = in_parallel_counted(bank.count(), threads, steps, |part, steps| {
+        let mut norms = Vec::with_capacity(part.len());
+        for part in stretches(part) {
+            let count = part.len();
+            norms.extend(isa.run(
+                #[inline(always)]
+                || exact::norms(bank, part),
+            ));
+            steps.advance(count)?;
+        }
+        Ok(norms)
+    })?;
+    Ok(parts.concat())
+}
+
 impl Search for CpuSearch<'_> {
     fn metric(&self) -> Metric {
         self.frame.metric
@@ -215,9 +263,23 @@ impl Search for CpuSearch<'_> {
         queries: ArrayView2<'_, f32>,
         options: &SearchOptions,
     ) -> Result<Neighbours, RetrievalError> {
+        self.search_with_progress(queries, options, &mut silent())
+    }
+
+    fn search_with_progress(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        options: &SearchOptions,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<Neighbours, RetrievalError> {
         let queries = Rows::queries(&queries, self.width(), options)?;
         let k = options.k.min(self.rows());
         let all: Vec<usize> = (0..queries.count()).collect();
-        Ok(Neighbours::from_lists(self.answers(&queries, &all, k, options.thread_count()), k))
+        let tally = Tally::of(all.len().saturating_mul(self.rows()));
+        let mut steps = tally.reporting(progress);
+        steps.advance(0)?;
+        let answers = self.answers(&queries, &all, k, options.thread_count(), &mut steps)?;
+        steps.advance(0)?;
+        Ok(Neighbours::from_lists(answers, k))
     }
 }

@@ -38,7 +38,8 @@ use self::shard::ShardBuffers;
 pub use self::timer::KernelTimes;
 use super::cpu::{Answer, CompactCopy, CpuOptions, CpuSearch};
 use super::{Rows, Search, SearchOptions, frame, in_parallel};
-use crate::{Certificate, Metric, Neighbours, RetrievalError, Route, metric};
+use crate::progress::{Steps, Tally, silent};
+use crate::{Certificate, Metric, Neighbours, Progress, ProgressFn, RetrievalError, Route, metric};
 
 /// How much longer the lists of a scan of f32 rows become when a query's first ones overflowed; after the last the host answers.
 const BOOSTS: [u64; 2] = [1, 8];
@@ -116,9 +117,28 @@ impl<'a> GpuSearch<'a> {
         metric: Metric,
         options: &GpuOptions,
     ) -> Result<Self, RetrievalError> {
+        Self::with_progress(gpu, bank, metric, options, &mut silent())
+    }
+
+    /// [`Self::new`], with `progress` in rows read, first none and last all: each is read three times, and again to be sent to the device.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; when `progress` cancels.
+    pub fn with_progress(
+        gpu: &Gpu,
+        bank: impl Into<CowArray<'a, f32, Ix2>>,
+        metric: Metric,
+        options: &GpuOptions,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<Self, RetrievalError> {
+        let bank = bank.into();
+        let (rows, mut by_host) = (bank.nrows(), 0);
         let build =
             CpuOptions { copy: CompactCopy::Never, threads: options.threads, ..CpuOptions::default() };
-        let host = CpuSearch::new(bank, metric, &build)?;
+        let host = CpuSearch::with_progress(bank, metric, &build, &mut |p| {
+            by_host = p.done;
+            progress(Progress { total: p.total.saturating_add(rows), ..p })
+        })?;
         let kernels = gpu.kernels()?;
         let form = options.scan.form(kernels.stages(Form::F16).is_some(), metric, host.prepared().norms);
         if kernels.stages(form).is_none() {
@@ -130,9 +150,15 @@ impl<'a> GpuSearch<'a> {
             return Err(RetrievalError::bad_option("scan", expected, "int8"));
         }
         let mut memory = options.memory.unwrap_or(u64::MAX);
+        let mut after_host = |p: Progress| {
+            progress(Progress { done: p.done + by_host, total: p.total.saturating_add(by_host) })
+        };
+        let tally = Tally::of(rows);
+        let mut steps = tally.reporting(&mut after_host);
         loop {
             let (plan, allowed) = Self::plan(gpu, &host, form, memory)?;
-            match Self::load(gpu, &host, &plan, options.threads) {
+            let sent = tally.done();
+            match Self::load(gpu, &host, &plan, options.threads, &mut steps) {
                 Ok(shards) => {
                     let gpu = gpu.clone();
                     return Ok(Self { host, gpu, bank: plan, allowed, shards, scratch: Mutex::new(None) });
@@ -142,6 +168,7 @@ impl<'a> GpuSearch<'a> {
                     if options.memory.is_none() && plan.resident_bytes() / 2 > LEAST_MEMORY =>
                 {
                     memory = plan.resident_bytes() / 2;
+                    steps.expect(tally.done() - sent);
                 }
                 Err(e) => return Err(e),
             }
@@ -164,8 +191,10 @@ impl<'a> GpuSearch<'a> {
         host: &CpuSearch<'_>,
         plan: &BankPlan,
         threads: usize,
+        steps: &mut Steps<'_>,
     ) -> Result<Vec<ShardBuffers>, RetrievalError> {
         if plan.streamed {
+            steps.advance(host.rows())?;
             return Ok(vec![ShardBuffers::new(gpu, plan, plan.shard_panels)?]);
         }
         let threads = SearchOptions { k: 1, threads }.thread_count();
@@ -173,6 +202,7 @@ impl<'a> GpuSearch<'a> {
             .map(|shard| {
                 let buffers = ShardBuffers::new(gpu, plan, shard.panels)?;
                 buffers.fill(gpu, &host.prepared(), plan, &shard, threads)?;
+                steps.advance(shard.row_count())?;
                 Ok(buffers)
             })
             .collect()
@@ -208,9 +238,21 @@ impl<'a> GpuSearch<'a> {
         queries: ArrayView2<'_, f32>,
         options: &SearchOptions,
     ) -> Result<(Neighbours, GpuReport), RetrievalError> {
-        let queries = Rows::queries(&queries, self.width(), options)?;
+        self.search_reporting(&queries, options, &mut silent())
+    }
+
+    fn search_reporting(
+        &self,
+        queries: &ArrayView2<'_, f32>,
+        options: &SearchOptions,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<(Neighbours, GpuReport), RetrievalError> {
+        let queries = Rows::queries(queries, self.width(), options)?;
         let k = options.k.min(self.rows());
         let threads = options.thread_count();
+        let tally = Tally::of(queries.count().saturating_mul(self.rows()));
+        let mut steps = tally.reporting(progress);
+        steps.advance(0)?;
         let mut report = GpuReport::default();
         let mut answers: Vec<Option<Answer>> = vec![None; queries.count()];
         let host = self.host.prepared();
@@ -229,7 +271,8 @@ impl<'a> GpuSearch<'a> {
             // Lists that do not fit may fit another scan, and else are the host's business.
             let Ok(plan) = plan else { continue };
             for batch in open.chunks(usize::try_from(plan.batch).unwrap_or(usize::MAX)) {
-                let found = self.batch((&bank, plan), &queries, batch, threads, &mut report)?;
+                let found = self.batch((&bank, plan), (&queries, batch), threads, &mut report, &mut steps)?;
+                steps.expect(found.iter().filter(|answer| answer.is_none()).count() * self.rows());
                 for (&q, answer) in batch.iter().zip(found) {
                     answers[q] = answer;
                 }
@@ -238,20 +281,21 @@ impl<'a> GpuSearch<'a> {
         }
         let open: Vec<usize> = (0..answers.len()).filter(|&q| answers[q].is_none()).collect();
         (report.on_device, report.on_host) = (answers.len() - open.len(), open.len());
-        for (&q, answer) in open.iter().zip(self.host.answers(&queries, &open, k, threads)) {
+        for (&q, answer) in open.iter().zip(self.host.answers(&queries, &open, k, threads, &mut steps)?) {
             answers[q] = Some(answer);
         }
+        steps.advance(0)?;
         Ok((Neighbours::from_lists(answers.into_iter().flatten().collect(), k), report))
     }
 
-    /// Answers one batch; none for a query whose lists overflowed.
+    /// Answers one batch, a step for each query and row; none for a query whose lists overflowed.
     fn batch(
         &self,
         (bank, plan): (&BankPlan, QueryPlan),
-        queries: &Rows<'_>,
-        chosen: &[usize],
+        (queries, chosen): (&Rows<'_>, &[usize]),
         threads: usize,
         report: &mut GpuReport,
+        steps: &mut Steps<'_>,
     ) -> Result<Vec<Option<Answer>>, RetrievalError> {
         let host = self.host.prepared();
         let packed = pack_queries(&host, bank, queries, chosen);
@@ -267,10 +311,14 @@ impl<'a> GpuSearch<'a> {
         let found = scratch.run(&self.gpu, stages, bank, &self.allowed, &packed, |s, shard| {
             if bank.streamed {
                 self.shards[0].fill(&self.gpu, &host, bank, shard, threads)?;
+                steps.advance(chosen.len() * shard.row_count())?;
                 return Ok(&self.shards[0]);
             }
             Ok(&self.shards[s])
         })?;
+        if !bank.streamed {
+            steps.advance(chosen.len() * self.rows())?;
+        }
         report.bytes_back += found.bytes;
         if let Some(times) = found.kernels {
             *report.kernels.get_or_insert_default() += times;
@@ -309,6 +357,15 @@ impl Search for GpuSearch<'_> {
         queries: ArrayView2<'_, f32>,
         options: &SearchOptions,
     ) -> Result<Neighbours, RetrievalError> {
-        self.search_with_report(queries, options).map(|found| found.0)
+        self.search_with_progress(queries, options, &mut silent())
+    }
+
+    fn search_with_progress(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        options: &SearchOptions,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<Neighbours, RetrievalError> {
+        self.search_reporting(&queries, options, progress).map(|found| found.0)
     }
 }

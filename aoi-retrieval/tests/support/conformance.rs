@@ -1,7 +1,9 @@
 //! The one body of tests that every implementation of `Search` runs.
 
+use std::ops::ControlFlow;
+
 use aoi_retrieval::ndarray::{Array2, ArrayView2, Axis, concatenate, s};
-use aoi_retrieval::{Metric, Neighbours, Reference, RetrievalError, Search, SearchOptions};
+use aoi_retrieval::{Metric, Neighbours, Progress, Reference, RetrievalError, Search, SearchOptions};
 use aoi_testing::{Seeded, assert_all_close, for_each_case, lattice_f32};
 
 use super::{fixture, naive};
@@ -27,6 +29,7 @@ macro_rules! conformance_tests {
             negative_zero_counts_as_zero,
             nan_and_infinity_are_errors_that_name_the_row,
             a_wrong_width_no_width_and_no_k_are_errors,
+            a_search_that_is_stopped_says_so,
             rows_of_every_magnitude_are_ordered_rightly,
             a_bank_far_from_the_origin_is_ordered_rightly,
             numpy_gives_the_same_neighbours,
@@ -58,7 +61,17 @@ fn find(build: Build, bank: &Array2<f32>, queries: &Array2<f32>, metric: Metric,
     assert_eq!((search.metric(), search.rows(), search.width()), (metric, bank.nrows(), bank.ncols()));
     let one = search.search(queries.view(), &SearchOptions { k, threads: 1 }).unwrap();
     for threads in [2, 5] {
-        let many = search.search(queries.view(), &SearchOptions { k, threads }).unwrap();
+        let options = SearchOptions { k, threads };
+        let mut reported = Progress { done: 0, total: queries.nrows() * bank.nrows() };
+        let mut first = true;
+        let mut watch = |p: Progress| {
+            assert!(p.done >= reported.done && p.total >= reported.total, "{p:?} after {reported:?}");
+            assert!(!first || p.done == 0, "{p:?} first");
+            (reported, first) = (p, false);
+            ControlFlow::Continue(())
+        };
+        let many = search.search_with_progress(queries.view(), &options, &mut watch).unwrap();
+        assert_eq!((reported.done, first), (reported.total, false));
         assert_eq!((&one.indices, &one.scores), (&many.indices, &many.scores), "{threads} threads");
     }
     assert_eq!(one.certificates.len(), queries.nrows());
@@ -206,6 +219,22 @@ pub(crate) fn a_wrong_width_no_width_and_no_k_are_errors(implementations: &Imple
             build(lattice(3, 0, 1).view(), Metric::Cosine),
             Err(RetrievalError::ZeroWidth { .. })
         ));
+    });
+}
+
+pub(crate) fn a_search_that_is_stopped_says_so(implementations: &Implementations) {
+    for_each_case(implementations.iter().copied(), |build| {
+        let (bank, queries) = (normals(300, 7, 31), normals(20, 7, 32));
+        let search = build(bank.view(), Metric::L2).unwrap();
+        let mut calls = 0;
+        let mut stop = |_: Progress| {
+            calls += 1;
+            ControlFlow::Break(())
+        };
+        let stopped =
+            search.search_with_progress(queries.view(), &SearchOptions { k: 3, threads: 2 }, &mut stop);
+        assert!(matches!(stopped, Err(RetrievalError::Cancelled { done: 0, total: 6000 })), "{stopped:?}");
+        assert_eq!(calls, 1);
     });
 }
 

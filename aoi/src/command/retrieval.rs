@@ -10,6 +10,7 @@ use ndarray_npy::{ReadNpyExt, ViewNpyError, ViewNpyExt, WriteNpyExt};
 use serde_json::json;
 
 use super::outcome::{Failure, Outcome};
+use super::progress::Counter;
 use super::search::{PlaceArguments, failed, prepare};
 use super::threads::ThreadArguments;
 
@@ -117,9 +118,17 @@ fn search(arguments: &SearchArguments) -> Result<Outcome, Failure> {
         MetricName::L2 => Metric::L2,
     };
     let threads = arguments.threads.count();
-    let placed = prepare(bank.view(), metric, &arguments.place, threads)?;
-    let search = &placed.search;
-    let found = search.search(queries.view(), &SearchOptions { k: arguments.k, threads }).map_err(failed)?;
+    let bar = Counter::new("rows read");
+    let mut on = bar.on();
+    let placed = prepare(bank.view(), metric, &arguments.place, threads, &mut |p| on(p.done, p.total))?;
+    drop(bar);
+    let (search, options) = (&placed.search, SearchOptions { k: arguments.k, threads });
+    let bar = Counter::new("comparisons");
+    let mut on = bar.on();
+    let found = search
+        .search_with_progress(queries.view(), &options, &mut |p| on(p.done, p.total))
+        .map_err(failed)?;
+    drop(bar);
 
     std::fs::create_dir_all(&arguments.out)
         .map_err(|e| Failure::Other(format!("{}: cannot be made: {e}", arguments.out.display())))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aoi_retrieval::ndarray::ArrayView2;
-use aoi_retrieval::{CpuOptions, CpuSearch, Metric, RetrievalError, Search};
+use aoi_retrieval::{CpuOptions, CpuSearch, Metric, ProgressFn, RetrievalError, Search};
 use clap::{Args, ValueEnum};
 
 use super::devices::Device;
@@ -60,21 +60,22 @@ impl Placed<'_> {
     }
 }
 
-/// Prepares the search over `bank`.
+/// Prepares the search over `bank`, with `progress` in rows read.
 #[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
 pub(crate) fn prepare<'a>(
     bank: ArrayView2<'a, f32>,
     metric: Metric,
     place: &PlaceArguments,
     threads: usize,
+    progress: &mut ProgressFn<'_>,
 ) -> Result<Placed<'a>, Failure> {
     if place.device != Device::Cpu
-        && let Some(placed) = on_gpu(bank, metric, place, threads)?
+        && let Some(placed) = on_gpu(bank, metric, place, threads, progress)?
     {
         return Ok(placed);
     }
-    let search =
-        CpuSearch::new(bank, metric, &CpuOptions { threads, ..CpuOptions::default() }).map_err(failed)?;
+    let options = CpuOptions { threads, ..CpuOptions::default() };
+    let search = CpuSearch::with_progress(bank, metric, &options, progress).map_err(failed)?;
     Ok(Placed { search: Box::new(search), device: CPU.to_owned(), scan: None, gave_up: Arc::default() })
 }
 
@@ -91,6 +92,7 @@ fn on_gpu<'a>(
     _: Metric,
     place: &PlaceArguments,
     _: usize,
+    _: &mut ProgressFn<'_>,
 ) -> Result<Option<Placed<'a>>, Failure> {
     match place.device {
         Device::Gpu => Err(Failure::Other(super::devices::NOT_BUILT.to_owned())),
@@ -106,8 +108,9 @@ fn on_gpu<'a>(
     metric: Metric,
     place: &PlaceArguments,
     threads: usize,
+    progress: &mut ProgressFn<'_>,
 ) -> Result<Option<Placed<'a>>, Failure> {
-    match search_on_gpu(&bank, metric, place, threads) {
+    match search_on_gpu(&bank, metric, place, threads, progress) {
         Ok(search) => {
             let (device, scan) = (search.gpu().info().to_string(), Some(search.scan().name()));
             let gave_up = Arc::default();
@@ -124,6 +127,7 @@ fn on_gpu<'a>(
             fallback::warn(&e);
             Ok(None)
         }
+        Err(e @ RetrievalError::Cancelled { .. }) => Err(failed(e)),
         // No device, or a bank that the CPU search refuses in the same words.
         Err(_) => Ok(None),
     }
@@ -135,6 +139,7 @@ fn search_on_gpu<'a>(
     metric: Metric,
     place: &PlaceArguments,
     threads: usize,
+    progress: &mut ProgressFn<'_>,
 ) -> Result<aoi_retrieval::gpu::GpuSearch<'a>, RetrievalError> {
     use aoi_retrieval::gpu::{DeviceChoice, Gpu, GpuOptions, GpuSearch, Scan};
 
@@ -154,5 +159,36 @@ fn search_on_gpu<'a>(
     } else {
         Gpu::open(choice)?
     };
-    GpuSearch::new(&gpu, *bank, metric, &GpuOptions { scan, threads, ..GpuOptions::default() })
+    GpuSearch::with_progress(
+        &gpu,
+        *bank,
+        metric,
+        &GpuOptions { scan, threads, ..GpuOptions::default() },
+        progress,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use aoi_retrieval::ndarray::Array2;
+
+    use super::*;
+
+    #[test]
+    fn a_build_that_is_stopped_is_a_failure_wherever_it_is_made() {
+        let bank = Array2::from_shape_fn((300, 4), |(i, j)| (i * 7 + j) as f32);
+        for device in [Device::Auto, Device::Cpu] {
+            let place = PlaceArguments { device, gpu_scan: GpuScan::Auto };
+            let mut calls = 0;
+            let stopped = prepare(bank.view(), Metric::L2, &place, 1, &mut |p| {
+                calls += 1;
+                if p.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            let Err(Failure::Other(words)) = stopped.map(|_| ()) else { panic!("built") };
+            assert!(words.contains("cancelled after 300 of"), "{words}");
+            assert_eq!(calls, 2);
+        }
+    }
 }

@@ -6,8 +6,9 @@ use super::scan::{Pass, scan};
 use super::shortlist::Shortlist;
 use super::tile::{GROUP, LANES};
 use super::{CpuSearch, exact};
-use crate::search::{Rows, Search, frame, in_parallel};
-use crate::{Certificate, Neighbour, Route, metric};
+use crate::progress::Steps;
+use crate::search::{Rows, Search, frame, in_parallel, in_parallel_counted};
+use crate::{Certificate, Neighbour, RetrievalError, Route, metric};
 
 /// Most queries scanned together: their codes stay in the second-level cache.
 const BATCH: usize = 80 * GROUP;
@@ -23,15 +24,28 @@ struct Left {
     bins: usize,
 }
 
+/// Queries, and which of them are meant.
+type Asked<'a, 'q> = (&'a Rows<'q>, &'a [usize]);
+
 /// A scan for some queries by some threads, as a method of a search.
-type Scan<S> = fn(&S, &Rows<'_>, &[usize], usize, usize) -> Vec<Option<Answer>>;
+type Scan<S> =
+    fn(&S, Asked<'_, '_>, usize, usize, &mut Steps<'_>) -> Result<Vec<Option<Answer>>, RetrievalError>;
 
 impl CpuSearch<'_> {
     /// What is left for every chosen query, over the whole bank.
-    fn shortlists<P: Pass>(&self, pass: &P, queries: usize, k: usize, threads: usize) -> Vec<Left> {
-        let parts = in_parallel(self.bins().div_ceil(2), threads, |pairs| scan(pass, queries, k, pairs));
+    fn shortlists<P: Pass>(
+        &self,
+        pass: &P,
+        queries: usize,
+        k: usize,
+        threads: usize,
+        steps: &mut Steps<'_>,
+    ) -> Result<Vec<Left>, RetrievalError> {
+        let pairs = self.bins().div_ceil(2);
+        let parts =
+            in_parallel_counted(pairs, threads, steps, |pairs, steps| scan(pass, queries, k, pairs, steps))?;
         let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
-        (0..queries)
+        let lists = (0..queries)
             .map(|_| {
                 let list = Shortlist::merge(parts.iter_mut().filter_map(Iterator::next)).unwrap_or_default();
                 let bins =
@@ -40,52 +54,55 @@ impl CpuSearch<'_> {
                     list.iter().map(|c| self.panels.order.row(c.position as usize)).map(count).collect();
                 Left { rows, bins }
             })
-            .collect()
+            .collect();
+        Ok(lists)
     }
 
     /// Answers the queries that the compact copy can decide; the others are left as `None`.
     fn by_compact_copy(
         &self,
-        queries: &Rows<'_>,
-        chosen: &[usize],
+        asked: Asked<'_, '_>,
         k: usize,
         threads: usize,
-    ) -> Vec<Option<Answer>> {
-        let Some(codes) = &self.panels.codes else { return vec![None; chosen.len()] };
-        let (asked, n) = ((queries, chosen), self.bank.count());
+        steps: &mut Steps<'_>,
+    ) -> Result<Vec<Option<Answer>>, RetrievalError> {
+        let Some(codes) = &self.panels.codes else { return Ok(vec![None; asked.1.len()]) };
+        let n = self.bank.count();
         let pass = CompactPass::new((&self.panels, codes), &self.frame, self.isa, n, asked, k);
-        let lists = self.shortlists(&pass, chosen.len(), k, threads);
-        self.finish(queries, chosen, &lists, k, threads, Route::Compact)
+        let lists = self.shortlists(&pass, asked.1.len(), k, threads, steps)?;
+        Ok(self.finish(asked, &lists, k, threads, Route::Compact, steps))
     }
 
     /// Answers the queries that an f32 scan can decide; the others are left as `None`.
     fn by_float_scan(
         &self,
-        queries: &Rows<'_>,
-        chosen: &[usize],
+        (queries, chosen): Asked<'_, '_>,
         k: usize,
         threads: usize,
-    ) -> Vec<Option<Answer>> {
+        steps: &mut Steps<'_>,
+    ) -> Result<Vec<Option<Answer>>, RetrievalError> {
         if self.bank.width() > frame::WIDEST {
-            return vec![None; chosen.len()];
+            return Ok(vec![None; chosen.len()]);
         }
         let pass =
             FloatPass::new(&self.bank, &self.norms, &self.frame, &self.panels, self.isa, queries, chosen);
-        let lists = self.shortlists(&pass, chosen.len(), k, threads);
-        self.finish(queries, chosen, &lists, k, threads, Route::F32)
+        let lists = self.shortlists(&pass, chosen.len(), k, threads, steps)?;
+        Ok(self.finish((queries, chosen), &lists, k, threads, Route::F32, steps))
     }
 
-    /// Scores what is left of each list in f64, unless too much is left.
+    /// Scores what is left of each list in f64, unless too much is left: the query then needs another scan.
     fn finish(
         &self,
-        queries: &Rows<'_>,
-        chosen: &[usize],
+        (queries, chosen): Asked<'_, '_>,
         lists: &[Left],
         k: usize,
         threads: usize,
         route: Route,
+        steps: &Steps<'_>,
     ) -> Vec<Option<Answer>> {
         let limit = self.most_rescored(k);
+        let too_long = lists.iter().filter(|list| list.rows.len() > limit).count();
+        steps.expect(too_long * self.bank.count());
         in_parallel(chosen.len(), threads, |part| {
             let short = |i: &usize| lists[*i].rows.len() <= limit;
             let able: Vec<(&[f32], &[u32])> =
@@ -112,30 +129,39 @@ impl CpuSearch<'_> {
         &self,
         scan: Scan<Self>,
         share: usize,
-        queries: &Rows<'_>,
-        chosen: &[usize],
+        (queries, chosen): Asked<'_, '_>,
         k: usize,
         threads: usize,
-    ) -> Vec<Option<Answer>> {
+        steps: &mut Steps<'_>,
+    ) -> Result<Vec<Option<Answer>>, RetrievalError> {
         // Batches of one size: a last batch of a few queries would read the whole bank for them.
-        let batches = |chosen: &[usize], threads: usize| -> Vec<Option<Answer>> {
+        let batches = |chosen: &[usize], threads: usize, steps: &mut Steps<'_>| {
             let size = chosen.len().div_ceil(chosen.len().div_ceil(BATCH).max(1)).max(1);
-            chosen.chunks(size).flat_map(|batch| scan(self, queries, batch, k, threads)).collect()
+            let mut answers = Vec::with_capacity(chosen.len());
+            for batch in chosen.chunks(size) {
+                answers.extend(scan(self, (queries, batch), k, threads, steps)?);
+            }
+            Ok(answers)
         };
         if chosen.len() / threads < share {
-            return batches(chosen, threads);
+            return batches(chosen, threads, steps);
         }
-        in_parallel(chosen.len(), threads, |part| batches(&chosen[part], 1)).concat()
+        let parts = in_parallel_counted(chosen.len(), threads, steps, |part, steps| {
+            batches(&chosen[part], 1, steps)
+        })?;
+        Ok(parts.concat())
     }
 
-    /// The answers to the queries `chosen`, each by the first scan that can decide it; `k` is at most the number of rows.
+    /// The answers to the queries `chosen`, each by the first scan that can decide it; `k` is at most the number of rows. A step for each
+    /// query and row is expected; more are where a query needs another scan.
     pub(in crate::search) fn answers(
         &self,
         queries: &Rows<'_>,
         chosen: &[usize],
         k: usize,
         threads: usize,
-    ) -> Vec<Answer> {
+        steps: &mut Steps<'_>,
+    ) -> Result<Vec<Answer>, RetrievalError> {
         let mut answers: Vec<Option<Answer>> = vec![None; chosen.len()];
         if k == 0 {
             let none = Certificate { route: Route::Exhaustive, bins: 0, rescored: 0 };
@@ -150,16 +176,17 @@ impl CpuSearch<'_> {
         for (scan, share) in scans {
             let able: Vec<usize> = open.iter().copied().filter(in_range).collect();
             let asked: Vec<usize> = able.iter().map(|&i| chosen[i]).collect();
-            for (&i, answer) in able.iter().zip(self.in_shares(scan, share, queries, &asked, k, threads)) {
+            let found = self.in_shares(scan, share, (queries, &asked), k, threads, steps)?;
+            for (&i, answer) in able.iter().zip(found) {
                 answers[i] = answer;
             }
             open.retain(|&i| answers[i].is_none());
         }
         let asked: Vec<usize> = open.iter().map(|&i| chosen[i]).collect();
-        for (&i, answer) in open.iter().zip(self.exhaustively(queries, &asked, k, threads)) {
+        for (&i, answer) in open.iter().zip(self.exhaustively((queries, &asked), k, threads, steps)?) {
             answers[i] = Some(answer);
         }
-        answers.into_iter().flatten().collect()
+        Ok(answers.into_iter().flatten().collect())
     }
 
     /// The best `k` of `rows` by their f64 scores.
@@ -175,13 +202,24 @@ impl CpuSearch<'_> {
         )
     }
 
-    fn exhaustively(&self, queries: &Rows<'_>, chosen: &[usize], k: usize, threads: usize) -> Vec<Answer> {
+    fn exhaustively(
+        &self,
+        (queries, chosen): Asked<'_, '_>,
+        k: usize,
+        threads: usize,
+        steps: &mut Steps<'_>,
+    ) -> Result<Vec<Answer>, RetrievalError> {
         let n = count(self.bank.count());
         let certificate = Certificate { route: Route::Exhaustive, bins: count(self.bins()), rescored: n };
-        in_parallel(chosen.len(), threads, |part| {
-            part.map(|i| (self.score(queries.row(chosen[i]), 0..n, k), certificate)).collect::<Vec<_>>()
-        })
-        .concat()
+        let parts = in_parallel_counted(chosen.len(), threads, steps, |part, steps| {
+            let mut answers = Vec::with_capacity(part.len());
+            for i in part {
+                answers.push((self.score(queries.row(chosen[i]), 0..n, k), certificate));
+                steps.advance(self.bank.count())?;
+            }
+            Ok(answers)
+        })?;
+        Ok(parts.concat())
     }
 }
 

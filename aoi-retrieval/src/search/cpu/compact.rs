@@ -8,6 +8,8 @@ use super::frame::{Frame, RowFacts, float_terms};
 use super::isa::{self, Isa};
 use super::order::Order;
 use super::tile::{Aligned, HeadLine, LANES, TailLine};
+use crate::RetrievalError;
+use crate::progress::Steps;
 use crate::search::Rows;
 
 /// Rows asked for before they are centred, since those of a group lie apart.
@@ -42,14 +44,15 @@ pub(super) struct Codes {
 }
 
 impl Panels {
-    /// Reads the bank once, in the given order. The number of panels is even, since tiles take two.
+    /// Reads the bank once, in the given order, a step a row. The number of panels is even, since tiles take two.
     pub(super) fn build(
         (rows, norms, frame): (&Rows<'_>, &[f64], &Frame),
         order: Order,
         coder: Option<Coder>,
         isa: Isa,
         threads: usize,
-    ) -> Self {
+        steps: &mut Steps<'_>,
+    ) -> Result<Self, RetrievalError> {
         let panels = rows.count().div_ceil(LANES).next_multiple_of(2);
         let (h, t) = coder.as_ref().map_or((0, 0), Coder::words);
         let coded = if coder.is_some() { panels } else { 0 };
@@ -63,30 +66,37 @@ impl Panels {
         let mut terms = vec![[0.0; TERMS]; coded];
         // Batches are handed out in contiguous runs, one run a thread.
         let run = panels.div_ceil(BATCH).div_ceil(threads.max(1)).max(1) * BATCH;
-        std::thread::scope(|scope| {
-            let mut heads = head.chunks_mut((run * h).max(1));
-            let mut tails = tail.chunks_mut((run * t).max(1));
-            let mut rests = rest.chunks_mut((run * r).max(1));
-            let mut scales = scale.chunks_mut(run);
-            let mut all_terms = terms.chunks_mut(run);
-            for (part, (bias, float_terms)) in
-                bias.chunks_mut(run).zip(float_terms.chunks_mut(run)).enumerate()
-            {
-                let mut out = Out {
-                    head: heads.next().unwrap_or_default(),
-                    tail: tails.next().unwrap_or_default(),
-                    rest: rests.next().unwrap_or_default(),
-                    scale: scales.next().unwrap_or_default(),
-                    terms: all_terms.next().unwrap_or_default(),
-                    bias,
-                    float_terms,
-                };
-                let (order, coder) = (&order, coder.as_ref());
-                scope.spawn(move || build_run((rows, norms, frame), order, coder, isa, part * run, &mut out));
-            }
+        let mut heads = head.chunks_mut((run * h).max(1));
+        let mut tails = tail.chunks_mut((run * t).max(1));
+        let mut rests = rest.chunks_mut((run * r).max(1));
+        let mut scales = scale.chunks_mut(run);
+        let mut all_terms = terms.chunks_mut(run);
+        let mut outs = bias.chunks_mut(run).zip(float_terms.chunks_mut(run)).map(|(bias, float_terms)| Out {
+            head: heads.next().unwrap_or_default(),
+            tail: tails.next().unwrap_or_default(),
+            rest: rests.next().unwrap_or_default(),
+            scale: scales.next().unwrap_or_default(),
+            terms: all_terms.next().unwrap_or_default(),
+            bias,
+            float_terms,
         });
+        let tally = steps.tally();
+        let build = |part: usize, out: &mut Out<'_>, steps: &mut Steps<'_>| {
+            build_run((rows, norms, frame), (&order, coder.as_ref(), isa), part * run, out, steps)
+        };
+        std::thread::scope(|scope| {
+            let first = outs.next();
+            let running: Vec<_> = (1..)
+                .zip(outs)
+                .map(|(part, mut out)| scope.spawn(move || build(part, &mut out, &mut tally.silent())))
+                .collect();
+            let ended = first.map_or(Ok(()), |mut out| build(0, &mut out, steps));
+            running.into_iter().fold(ended, |ended, thread| {
+                ended.and(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
+            })
+        })?;
         let codes = coder.map(|coder| Codes { coder, head, tail, rest, scale, terms });
-        Self { order, bias, float_terms, codes }
+        Ok(Self { order, bias, float_terms, codes })
     }
 
     /// Bytes held besides the rows themselves.
@@ -112,12 +122,11 @@ struct Out<'a> {
 
 fn build_run(
     (rows, norms, frame): (&Rows<'_>, &[f64], &Frame),
-    order: &Order,
-    coder: Option<&Coder>,
-    isa: Isa,
+    (order, coder, isa): (&Order, Option<&Coder>, Isa),
     first: usize,
     out: &mut Out<'_>,
-) {
+    steps: &mut Steps<'_>,
+) -> Result<(), RetrievalError> {
     let d = rows.width();
     let axes = coder.map_or(0, |c| c.head);
     let mut x = vec![0.0; BATCH * LANES * d];
@@ -135,14 +144,17 @@ fn build_run(
             out.bias[panel][lane] = facts.bias;
             out.float_terms[panel] = widest(out.float_terms[panel], &float_terms(facts));
         }
-        let Some(coder) = coder else { continue };
         let count = facts.len();
-        coder.split(&mut x[..count * d], &mut heads[..count * axes], count);
-        isa.run(
-            #[inline(always)]
-            || code_batch(coder, (&heads, &x), &facts, batch, out),
-        );
+        if let Some(coder) = coder {
+            coder.split(&mut x[..count * d], &mut heads[..count * axes], count);
+            isa.run(
+                #[inline(always)]
+                || code_batch(coder, (&heads, &x), &facts, batch, out),
+            );
+        }
+        steps.advance(count)?;
     }
+    Ok(())
 }
 
 /// Centres some rows and learns what the bounds need to know of them.

@@ -9,7 +9,9 @@ use faer::{Accum, MatMut, MatRef, Par};
 use super::frame::{Frame, dot};
 use super::isa::Isa;
 use super::tile::LANES;
-use crate::search::{Rows, in_parallel};
+use crate::RetrievalError;
+use crate::progress::{Steps, Tally};
+use crate::search::{Rows, in_parallel_counted};
 
 /// How often centres are moved to the mean of their rows.
 const MOVES: usize = 3;
@@ -114,7 +116,13 @@ impl Axes {
 impl Centres {
     /// Of the rows `x` `[n, m]`, by Lloyd's algorithm from evenly spread rows.
     #[expect(clippy::cast_possible_truncation, reason = "decides only which rows stand together")]
-    pub(super) fn of(x: &[f32], m: usize, groups: usize, isa: Isa, threads: usize) -> Self {
+    pub(super) fn of(
+        x: &[f32],
+        m: usize,
+        groups: usize,
+        isa: Isa,
+        threads: usize,
+    ) -> Result<Self, RetrievalError> {
         let n = x.len() / m;
         let mut centres = Self { along: vec![0.0; m * groups], halves: vec![0.0; groups] };
         for g in 0..groups {
@@ -125,7 +133,10 @@ impl Centres {
         centres.halve();
         for _ in 0..MOVES {
             let (mut sums, mut counts) = (vec![0.0_f64; m * groups], vec![0.0_f64; groups]);
-            let assigned = centres.of_rows(n, isa, threads, |part| x[part.start * m..part.end * m].into());
+            // Few rows: not worth a step.
+            let (tally, rows) =
+                (Tally::default(), |part: Range<usize>| x[part.start * m..part.end * m].into());
+            let assigned = centres.of_rows(n, isa, threads, &mut tally.silent(), rows)?;
             for (x, g) in x.chunks_exact(m).zip(assigned) {
                 counts[g as usize] += 1.0;
                 for (j, &x) in x.iter().enumerate() {
@@ -140,7 +151,7 @@ impl Centres {
             }
             centres.halve();
         }
-        centres
+        Ok(centres)
     }
 
     /// Bytes held.
@@ -156,23 +167,26 @@ impl Centres {
         }
     }
 
-    /// The nearest to each of n rows, a few of which at a time `rows` gives as `[rows, m]`.
+    /// The nearest to each of n rows, a few of which at a time `rows` gives as `[rows, m]`; a step a row.
     pub(super) fn of_rows<'x>(
         &self,
         n: usize,
         isa: Isa,
         threads: usize,
+        steps: &mut Steps<'_>,
         rows: impl Fn(Range<usize>) -> Cow<'x, [f32]> + Sync,
-    ) -> Vec<u32> {
-        in_parallel(n, threads, |part| {
+    ) -> Result<Vec<u32>, RetrievalError> {
+        let parts = in_parallel_counted(n, threads, steps, |part, steps| {
             let (mut nearest, mut scores) = (Vec::with_capacity(part.len()), Vec::new());
             for start in part.clone().step_by(BLOCK) {
-                let x = rows(start..part.end.min(start + BLOCK));
-                self.nearest(&x, isa, &mut scores, &mut nearest);
+                let rows_of = start..part.end.min(start + BLOCK);
+                let count = rows_of.len();
+                self.nearest(&rows(rows_of), isa, &mut scores, &mut nearest);
+                steps.advance(count)?;
             }
-            nearest
-        })
-        .concat()
+            Ok(nearest)
+        })?;
+        Ok(parts.concat())
     }
 
     /// Appends the nearest to each row of `x` `[n, m]`; any where distances are not numbers. `scores` is room.
@@ -252,15 +266,16 @@ mod tests {
         let means = [[4.0_f32, 0.0], [-2.0, 3.0], [-2.0, -3.0]];
         let x: Vec<f32> =
             (0..150).flat_map(|i| means[i / 50].map(|m| m + 0.1 * s.normals_f32(1)[0])).collect();
-        let centres = Centres::of(&x, 2, 3, Isa::detect(), 1);
+        let centres = Centres::of(&x, 2, 3, Isa::detect(), 1).unwrap();
         for (g, mean) in means.iter().enumerate() {
             let squares = mean.iter().map(|m| m * m).sum::<f32>();
             assert!((0..2).all(|j| (centres.along[j * 3 + g] - mean[j]).abs() < 0.1), "{centres:?}");
             assert!((centres.halves[g] + squares / 2.0).abs() < 0.5, "{centres:?}");
         }
         for (isa, threads) in Isa::available().into_iter().zip([1, 2, 3, 1, 2]) {
-            let nearest = centres.of_rows(150, isa, threads, |part| x[2 * part.start..2 * part.end].into());
-            assert_eq!(nearest, (0..150).map(|i| i / 50).collect::<Vec<u32>>());
+            let (tally, rows) = (Tally::of(150), |part: Range<usize>| x[2 * part.start..2 * part.end].into());
+            let nearest = centres.of_rows(150, isa, threads, &mut tally.silent(), rows);
+            assert_eq!(nearest.unwrap(), (0..150).map(|i| i / 50).collect::<Vec<u32>>());
         }
     }
 }

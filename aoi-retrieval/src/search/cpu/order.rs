@@ -11,8 +11,9 @@ use super::frame::Frame;
 use super::isa::Isa;
 use super::nearness::{Axes, Centres};
 use super::tile::LANES;
-use crate::Metric;
+use crate::progress::Steps;
 use crate::search::Rows;
+use crate::{Metric, RetrievalError};
 
 /// Rows to a group, until there are [`MOST_GROUPS`].
 const OF_GROUP: usize = 96;
@@ -46,28 +47,30 @@ struct Groups {
 }
 
 impl Order {
-    /// Groups of near rows along `axes` `[m, d]`; their own order where there are no axes or too few rows to tell apart.
+    /// Groups of near rows along `axes` `[m, d]`, a step a row; their own order where there are no axes or too few rows to tell apart.
     pub(super) fn by_nearness(
         (rows, norms, frame): (&Rows<'_>, &[f64], &Frame),
         axes: &[f64],
         isa: Isa,
         threads: usize,
-    ) -> Self {
+        steps: &mut Steps<'_>,
+    ) -> Result<Self, RetrievalError> {
         let n = rows.count();
         let groups = (n / OF_GROUP).min(MOST_GROUPS);
         if axes.is_empty() || groups < 2 {
-            return Self::default();
+            steps.advance(n)?;
+            return Ok(Self::default());
         }
         let axes = Axes::new(axes, frame);
         let sample: Vec<usize> = (0..n).step_by(n.div_ceil(SAMPLE)).collect();
         let sample = axes.along(&sample, (rows, norms, frame));
-        let centres = Centres::of(&sample, axes.count(), groups, isa, threads);
-        let of_row = centres.of_rows(n, isa, threads, |part| {
+        let centres = Centres::of(&sample, axes.count(), groups, isa, threads)?;
+        let of_row = centres.of_rows(n, isa, threads, steps, |part| {
             axes.along(&part.collect::<Vec<_>>(), (rows, norms, frame)).into()
-        });
+        })?;
         let (order, starts) = stand_together(&of_row, groups, STRETCH);
         let biases = (frame.metric == Metric::InnerProduct).then(|| axes.biases(&centres));
-        Self { rows: order, groups: Some(Groups { axes, centres, biases, starts }) }
+        Ok(Self { rows: order, groups: Some(Groups { axes, centres, biases, starts }) })
     }
 
     /// The row that stands at a position.
@@ -180,6 +183,7 @@ fn best_first(scores: &[f32]) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
     use crate::metric;
+    use crate::progress::Tally;
     use aoi_testing::Seeded;
     use ndarray::{Array2, CowArray};
 
@@ -219,8 +223,10 @@ mod tests {
         let norms: Vec<f64> = (0..5000).map(|i| metric::norm(bank.row(i))).collect();
         let frame = Frame::fit(metric, &bank, &(0..5000).collect::<Vec<_>>());
         let axes: Vec<f64> = (0..144).map(|i| f64::from(u8::from(i % 13 == 0))).collect();
-        let orders =
-            [1, 3].map(|threads| Order::by_nearness((&bank, &norms, &frame), &axes, Isa::detect(), threads));
+        let orders = [1, 3].map(|threads| {
+            let (tally, rows) = (Tally::of(5000), (&bank, &*norms, &frame));
+            Order::by_nearness(rows, &axes, Isa::detect(), threads, &mut tally.silent()).unwrap()
+        });
         let [order, other] = orders;
         assert_eq!(order.rows, other.rows, "the order depends on the threads");
         (rows, queries, frame, order)

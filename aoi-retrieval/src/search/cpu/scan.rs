@@ -14,6 +14,8 @@ use super::bound::{TERMS, Terms, bound, widest};
 use super::isa::Isa;
 use super::shortlist::{Candidate, Shortlist};
 use super::tile::{GROUP, LANES, Maxima, Scores};
+use crate::RetrievalError;
+use crate::progress::Steps;
 
 /// Pairs of panels whose widest terms decide which bins are looked at closely.
 const BLOCK: usize = 32;
@@ -69,8 +71,14 @@ pub(super) fn groups(queries: usize) -> usize {
     queries.div_ceil(GROUP).next_multiple_of(2)
 }
 
-/// The short list of every query over the bins of some pairs of panels.
-pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usize>) -> Vec<Shortlist> {
+/// The short list of every query over the bins of some pairs of panels; a step for each query and row.
+pub(super) fn scan<P: Pass>(
+    pass: &P,
+    queries: usize,
+    k: usize,
+    pairs: Range<usize>,
+    steps: &mut Steps<'_>,
+) -> Result<Vec<Shortlist>, RetrievalError> {
     let mut state = State {
         lists: pass.isa().run(
             #[inline(always)]
@@ -89,10 +97,12 @@ pub(super) fn scan<P: Pass>(pass: &P, queries: usize, k: usize, pairs: Range<usi
         state.choose = pass.stops() > 0 && (index.is_power_of_two() || index % CHOOSE_AFTER == 0);
         pass.isa().run(
             #[inline(always)]
-            || state.scan_block(pass, block, &mut scratch),
+            || state.scan_block(pass, block.clone(), &mut scratch),
         );
+        let [start, end] = [block.start, block.end].map(|pair| pass.rows().min(2 * LANES * pair));
+        steps.advance(queries * (end - start))?;
     }
-    state.lists
+    Ok(state.lists)
 }
 
 /// The rows in a query's first bins.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "small numbers made for a test")]
 
+use std::ops::ControlFlow;
+
 use aoi_testing::Seeded;
 use ndarray::{Array2, CowArray};
 use proptest::prelude::*;
@@ -11,9 +13,10 @@ use super::isa::Isa;
 use super::scan::Pass;
 use super::tile::{GROUP, LANES, Scores};
 use super::{CompactCopy, CpuOptions, CpuSearch};
+use crate::progress::silent;
 use crate::search::Rows;
 use crate::search::trouble::{KINDS, trouble};
-use crate::{Metric, Reference, Route, Search, SearchOptions, metric};
+use crate::{Metric, Progress, Reference, RetrievalError, Route, Search, SearchOptions, metric};
 
 fn agree(bank: &Array2<f32>, queries: &Array2<f32>, metric: Metric, k: usize) {
     let options = SearchOptions { k, threads: 1 };
@@ -21,7 +24,7 @@ fn agree(bank: &Array2<f32>, queries: &Array2<f32>, metric: Metric, k: usize) {
     for isa in Isa::available() {
         for (copy, axes) in [(CompactCopy::Never, 0), (CompactCopy::Always, 0), (CompactCopy::Always, 32)] {
             let build = CpuOptions { copy, axes, threads: 2 };
-            let search = CpuSearch::with_isa(CowArray::from(bank.view()), metric, &build, isa).unwrap();
+            let search = CpuSearch::with_isa(bank.view().into(), metric, &build, isa, &mut silent()).unwrap();
             let found = search.search(queries.view(), &SearchOptions { k, threads: 2 }).unwrap();
             assert_eq!(found.indices, expected.indices, "{isa:?} {copy:?} {axes} {metric} k {k}");
             assert_eq!(found.scores, expected.scores, "{isa:?} {copy:?} {axes} {metric} k {k}");
@@ -87,7 +90,7 @@ fn sums_that_are_left_early_are_never_below_whole_ones() {
         let queries = Rows::new("queries", CowArray::from(queries.view())).unwrap();
         for (isa, axes) in Isa::available().into_iter().flat_map(|isa| [(isa, 0), (isa, 32)]) {
             let build = CpuOptions { copy: CompactCopy::Always, axes, threads: 1 };
-            let search = CpuSearch::with_isa(CowArray::from(bank.view()), metric, &build, isa).unwrap();
+            let search = CpuSearch::with_isa(bank.view().into(), metric, &build, isa, &mut silent()).unwrap();
             let in_range = |q: &usize| search.frame.coefficients(metric::norm(queries.row(*q))).is_some();
             let chosen: Vec<usize> = (0..17).filter(in_range).collect();
             let codes = search.panels.codes.as_ref().unwrap();
@@ -168,5 +171,77 @@ fn rows_too_wide_for_the_copy_or_its_axes_are_answered_all_the_same() {
             Reference::new(bank.view(), Metric::InnerProduct).unwrap().search(queries, &options).unwrap();
         assert_eq!((&found.indices, &found.scores), (&expected.indices, &expected.scores), "width {d}");
         assert_eq!(found.route_counts()[route], 3, "width {d}");
+    }
+}
+
+/// Keeps what is reported, and stops where so much is done.
+fn keep(calls: &mut Vec<Progress>, stop: usize) -> impl FnMut(Progress) -> ControlFlow<()> {
+    move |p| {
+        calls.push(p);
+        if p.done >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[test]
+fn building_reports_every_reading_of_every_row_and_stops_where_it_is_told() {
+    let mut s = Seeded::new(8);
+    let n = 9000;
+    let bank = Array2::from_shape_vec((n, 20), s.normals_f32(n * 20)).unwrap();
+    for (copy, readings) in [(CompactCopy::Never, 3), (CompactCopy::Always, 4)] {
+        for threads in [1, 3] {
+            let options = CpuOptions { copy, threads, ..CpuOptions::default() };
+            let build = |calls: &mut Vec<Progress>, stop| {
+                CpuSearch::with_progress(bank.view(), Metric::L2, &options, &mut keep(calls, stop))
+            };
+            let mut calls = Vec::new();
+            build(&mut calls, usize::MAX).unwrap();
+            assert_eq!(calls.first(), Some(&Progress { done: 0, total: readings * n }));
+            assert_eq!(calls.last(), Some(&Progress { done: readings * n, total: readings * n }));
+            assert!(calls.windows(2).all(|two| two[0].done <= two[1].done && two[0].total == two[1].total));
+            // Once a reading at the least: the bank is not read in silence.
+            for reading in 0..readings {
+                assert!(
+                    calls.iter().any(|p| p.done > reading * n && p.done <= (reading + 1) * n),
+                    "{calls:?}"
+                );
+            }
+            for stop in [0, 1, n + 1, 2 * n + 1, (readings - 1) * n + 1] {
+                let stopped = build(&mut Vec::new(), stop).unwrap_err();
+                let RetrievalError::Cancelled { done, total } = stopped else { panic!("{stopped}") };
+                assert!((stop..=stop + n).contains(&done) && total == readings * n, "{done} of {total}");
+            }
+        }
+    }
+}
+
+#[test]
+fn searching_reports_every_comparison_and_those_of_another_scan_and_stops_where_it_is_told() {
+    let mut s = Seeded::new(9);
+    let n = 6000;
+    let easy = Array2::from_shape_vec((n, 20), s.normals_f32(n * 20)).unwrap();
+    // All rows point the same way: only scoring each of them decides.
+    let hard = Array2::from_shape_fn((n, 8), |(_, j)| j as f32 + 1.0);
+    for (bank, scans) in [(&easy, 1), (&hard, 3)] {
+        let search = CpuSearch::new(bank.view(), Metric::Cosine, &CpuOptions::default()).unwrap();
+        // Threads share the bank, or the queries.
+        for q in [5, 300] {
+            let queries = bank.slice(ndarray::s![..q, ..]);
+            for threads in [1, 2] {
+                let options = SearchOptions { k: 3, threads };
+                let mut calls = Vec::new();
+                let found = search.search_with_progress(queries, &options, &mut keep(&mut calls, usize::MAX));
+                let route = found.unwrap().route_counts();
+                assert_eq!(route, if scans == 1 { [q, 0, 0] } else { [0, 0, q] });
+                assert_eq!(calls.first(), Some(&Progress { done: 0, total: q * n }));
+                assert_eq!(calls.last(), Some(&Progress { done: scans * q * n, total: scans * q * n }));
+                assert!(
+                    calls.windows(2).all(|two| two[0].done <= two[1].done && two[0].total <= two[1].total)
+                );
+                assert!(calls.len() > 4, "{calls:?}");
+                let stop = scans * q * n / 4;
+                let stopped = search.search_with_progress(queries, &options, &mut keep(&mut calls, stop));
+                assert!(matches!(stopped, Err(RetrievalError::Cancelled { done, .. }) if done >= stop));
+            }
+        }
     }
 }

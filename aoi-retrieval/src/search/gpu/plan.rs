@@ -185,6 +185,11 @@ pub(super) struct Shard {
 }
 
 impl Shard {
+    /// Rows, as the host counts them.
+    pub(super) fn row_count(&self) -> usize {
+        usize::try_from(self.rows).unwrap_or(usize::MAX)
+    }
+
     /// Rows of panels as lines and columns of a grid: dimensions y and z of the scan.
     pub(super) fn grid(&self, allowed: &Allowance) -> (u64, u64) {
         let across = self.panels.min(allowed.workgroups);

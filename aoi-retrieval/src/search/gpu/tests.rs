@@ -319,3 +319,45 @@ fn a_buffer_that_the_device_cannot_have_is_an_error() {
     let search = GpuSearch::new(device(), bank.view(), Metric::Cosine, &GpuOptions::default()).unwrap();
     agree(&search, &bank, &bank, 4);
 }
+
+#[test]
+#[ignore = "needs a GPU, or a program that plays one"]
+fn building_and_searching_report_every_row_and_stop_where_they_are_told() {
+    use std::ops::ControlFlow;
+    let (n, q) = (5000, 40);
+    let (bank, queries) = (normals(n, 24, 6), normals(q, 24, 7));
+    for memory in [None, Some(300_000)] {
+        let options = GpuOptions { scan: Scan::F32, memory, threads: 2 };
+        let build = |progress: &mut ProgressFn<'_>| {
+            GpuSearch::with_progress(device(), bank.view(), Metric::L2, &options, progress)
+        };
+        let mut calls = Vec::new();
+        let search = build(&mut |p| {
+            calls.push(p);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(calls.first(), Some(&Progress { done: 0, total: 4 * n }));
+        assert_eq!(calls.last(), Some(&Progress { done: 4 * n, total: 4 * n }));
+        assert!(calls.windows(2).all(|two| two[0].done <= two[1].done), "{calls:?}");
+        // When all but what goes to the device is done.
+        let stopped = build(&mut |p| {
+            if p.done > 3 * n { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert!(matches!(stopped, Err(RetrievalError::Cancelled { .. })), "{stopped:?}");
+
+        let mut between = 0;
+        let mut last = Progress { done: 0, total: 0 };
+        let options = SearchOptions { k: 5, threads: 2 };
+        let mut watch = |p: Progress| {
+            assert!(p.done >= last.done);
+            between += usize::from(p.done > 0 && p.done < p.total);
+            last = p;
+            ControlFlow::Continue(())
+        };
+        search.search_with_progress(queries.view(), &options, &mut watch).unwrap();
+        assert_eq!(last, Progress { done: q * n, total: q * n });
+        // A streamed bank is reported shard by shard.
+        assert!(between >= if memory.is_some() { 3 } else { 0 }, "{between}");
+    }
+}

@@ -1,10 +1,13 @@
 //! A search on a GPU that goes on with the CPU when the GPU fails.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use aoi_retrieval::ndarray::ArrayView2;
-use aoi_retrieval::{CpuOptions, CpuSearch, Metric, Neighbours, RetrievalError, Search, SearchOptions};
+use aoi_retrieval::{
+    CpuOptions, CpuSearch, Metric, Neighbours, Progress, ProgressFn, RetrievalError, Search, SearchOptions,
+};
 
 /// Whether the GPU is at fault, not the bank or the question.
 pub(super) fn is_of_the_device(error: &RetrievalError) -> bool {
@@ -52,8 +55,23 @@ impl<G: Search> Search for WithFallback<'_, G> {
         queries: ArrayView2<'_, f32>,
         options: &SearchOptions,
     ) -> Result<Neighbours, RetrievalError> {
+        self.search_with_progress(queries, options, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// What the GPU has done counts, though the CPU begins anew.
+    fn search_with_progress(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        options: &SearchOptions,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<Neighbours, RetrievalError> {
+        let mut in_vain = 0;
         if self.cpu.get().is_none() {
-            match self.gpu.search(queries, options) {
+            let mut on_gpu = |p: Progress| {
+                in_vain = p.done;
+                progress(p)
+            };
+            match self.gpu.search_with_progress(queries, options, &mut on_gpu) {
                 Err(e) if is_of_the_device(&e) => {
                     warn(&e);
                     self.gave_up.store(true, Ordering::Release);
@@ -64,7 +82,9 @@ impl<G: Search> Search for WithFallback<'_, G> {
                 answered => return answered,
             }
         }
-        self.cpu.get().expect("set above").search(queries, options)
+        self.cpu.get().expect("set above").search_with_progress(queries, options, &mut |p| {
+            progress(Progress { done: p.done + in_vain, total: p.total.saturating_add(in_vain) })
+        })
     }
 }
 
@@ -89,7 +109,15 @@ mod tests {
             self.0.width()
         }
         fn search(&self, q: ArrayView2<'_, f32>, o: &SearchOptions) -> Result<Neighbours, RetrievalError> {
-            let found = self.0.search(q, o)?;
+            self.search_with_progress(q, o, &mut |_| ControlFlow::Continue(()))
+        }
+        fn search_with_progress(
+            &self,
+            q: ArrayView2<'_, f32>,
+            o: &SearchOptions,
+            progress: &mut ProgressFn<'_>,
+        ) -> Result<Neighbours, RetrievalError> {
+            let found = self.0.search_with_progress(q, o, progress)?;
             if self.1.swap(true, Ordering::Relaxed) {
                 return Err(RetrievalError::DeviceLost {
                     device: "a GPU".into(),
@@ -110,7 +138,14 @@ mod tests {
         let options = SearchOptions { k: 5, threads: 1 };
         let expected = reference().search(bank.view(), &options).unwrap();
         for lost in [false, true, true] {
-            let found = search.search(bank.view(), &options).unwrap();
+            let mut last = Progress { done: 0, total: 0 };
+            let mut watch = |p: Progress| {
+                assert!(p.done >= last.done && p.total >= last.total, "{p:?} after {last:?}");
+                last = p;
+                ControlFlow::Continue(())
+            };
+            let found = search.search_with_progress(bank.view(), &options, &mut watch).unwrap();
+            assert!(last.done == last.total && last.total >= 1600, "{last:?}");
             assert_eq!((&found.indices, &found.scores), (&expected.indices, &expected.scores));
             assert_eq!(gave_up.load(Ordering::Acquire), lost);
         }

@@ -1,5 +1,6 @@
 //! `aoi segment tune`.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use aoi::segment::Settings;
@@ -103,7 +104,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         &grid,
         &options,
         &mut |bank| {
-            let placed = prepare(bank, Metric::Cosine, &arguments.place, options.threads)?;
+            let mut silent = |_| ControlFlow::Continue(());
+            let placed = prepare(bank, Metric::Cosine, &arguments.place, options.threads, &mut silent)?;
             device = placed.device;
             Ok(placed.search)
         },
