@@ -25,6 +25,7 @@ pub mod pipeline;
 pub mod quoted;
 pub mod record;
 pub mod report;
+pub mod resident;
 mod results;
 pub mod training_steps;
 pub mod trial;

@@ -2,7 +2,7 @@
 //!
 //! | request | work that is timed | answer |
 //! |---|---|---|
-//! | `build` | preparing the bank for searching | `seconds`, `extra_mib` |
+//! | `build` | preparing the bank for searching | `seconds`, `extra_mib`; where the system tells, `held_mib` (resident after it, the bank included) and `peak_mib` (while building) |
 //! | `search QUERIES.npy OUT.npy` | finding the neighbours | `seconds`, `routes`, `bins`, `rescored` (means per query), on a GPU also `kernels` (seconds of each), `on_host`, `bytes_back`; indices in OUT |
 //! | `coreset COUNT OUT.npy` | choosing rows by greedy k-centre | `seconds`; the rows in OUT |
 
@@ -21,7 +21,7 @@ use ndarray_npy::WriteNpyExt;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::features;
+use crate::{features, resident};
 
 /// A bank and how to search it.
 #[derive(Debug)]
@@ -110,11 +110,16 @@ impl Server {
                 ["build"] => {
                     // The old copy goes first: two would need memory that no user needs.
                     drop(search.take());
+                    let peak = resident::Peak::start();
                     let start = Instant::now();
                     let built = self.build()?;
                     let seconds = start.elapsed().as_secs_f64();
-                    let answer =
-                        json!({"seconds": seconds, "extra_mib": built.extra_bytes() as f64 / 1_048_576.0});
+                    let answer = json!({
+                        "seconds": seconds,
+                        "extra_mib": built.extra_bytes() as f64 / 1_048_576.0,
+                        "held_mib": resident::mib(),
+                        "peak_mib": peak.and_then(|peak| peak.mib()),
+                    });
                     search = Some(built);
                     answer
                 }
@@ -220,6 +225,10 @@ mod tests {
             String::from_utf8(answers).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(answers.len(), 3);
         assert!(answers.iter().all(|a| a["seconds"].as_f64().unwrap() > 0.0), "{answers:?}");
+        if cfg!(target_os = "linux") {
+            let [held, peak] = ["held_mib", "peak_mib"].map(|key| answers[0][key].as_f64().unwrap());
+            assert!(held > 0.0 && peak >= held, "{held} of {peak}");
+        }
         assert_eq!(answers[1]["routes"].as_array().unwrap().iter().filter_map(Value::as_u64).sum::<u64>(), 5);
         let found: Array2<u32> = ndarray_npy::read_npy(path("i.npy")).unwrap();
         assert_eq!(found, expected.indices);

@@ -43,6 +43,9 @@ pub struct Comparison {
     /// Bytes that one run must move at least, each input read once and each result written once, where that is counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<f64>,
+    /// Bytes of the input in memory, where they are compared with what is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_bytes: Option<f64>,
     /// The runs of each implementation; the first is the one that the others are compared with.
     pub runs: Vec<Runs>,
 }
@@ -57,6 +60,9 @@ pub struct Runs {
     /// Peak resident memory of each run in MiB; empty where it was not measured.
     #[serde(default)]
     pub peak_mib: Vec<f64>,
+    /// Resident memory of the process after each run in MiB, with its input; empty where it was not measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_mib: Vec<f64>,
 }
 
 impl Record {

@@ -117,7 +117,8 @@ def searches(interpreter, bench, kind, bank, core, options):
         "size": rows,
         "input": f"{rows} x {options.width} f32 in memory into a searchable bank, {options.threads} threads; ours holds {extra:.0f} MiB beside the rows.",
         "checked": "by the searches below.",
-        "runs": [{"name": name, "seconds": [round(a["seconds"], 5) for a in answers[name][1:]]} for name in built],
+        "input_bytes": 4.0 * rows * options.width,
+        "runs": [building(name, answers[name][1:]) for name in built],
     }]
     show(found[-1])
     for count in options.queries:
@@ -126,6 +127,15 @@ def searches(interpreter, bench, kind, bank, core, options):
     for server in servers.values():
         server.close()
     return found
+
+
+def building(name, answers):
+    """The runs of one implementation: what its process holds after building and held at most, the rows included, where it says so."""
+    runs = {"name": name, "seconds": [round(a["seconds"], 5) for a in answers]}
+    for key in ("held_mib", "peak_mib"):
+        if all(a.get(key) is not None for a in answers):
+            runs[key] = [round(a[key], 1) for a in answers]
+    return runs
 
 
 def search(interpreter, kind, bank, rows, count, servers, core, options):

@@ -63,7 +63,7 @@ fn comparison(comparison: &Comparison) -> String {
     );
     let Some(base) = runs.first() else { return text };
     for run in runs {
-        let Runs { name, seconds, peak_mib } = run;
+        let Runs { name, seconds, peak_mib, .. } = run;
         let (low, high) = range(seconds);
         let ratio = Ratio::of(seconds, &base.seconds);
         let memory = if peak_mib.is_empty() { "-".to_owned() } else { format!("{:.0}", median(peak_mib)) };

@@ -43,6 +43,8 @@ enum Measure {
     Times,
     /// Our peak memory over the least of the others'.
     MemoryRatio,
+    /// What our process holds after the run over the bytes of its input.
+    HeldRatio,
     /// Our time.
     Seconds,
     /// Size over our time.
@@ -71,6 +73,10 @@ impl Target {
             Measure::MemoryRatio => {
                 let (other, name) = best(&peak)?;
                 (peak(ours)? / other, name)
+            }
+            Measure::HeldRatio => {
+                let held = (!ours.held_mib.is_empty()).then(|| median(&ours.held_mib))?;
+                (held * f64::from(1 << 20) / comparison.input_bytes?, "-".to_owned())
             }
             Measure::Seconds => (seconds, "-".to_owned()),
             Measure::Rate => (comparison.size as f64 / seconds, "-".to_owned()),
@@ -140,7 +146,7 @@ mod tests {
             assert!(t.at_least.is_some() != t.at_most.is_some(), "{}", t.title);
             assert_eq!(
                 t.others.is_empty(),
-                matches!(t.measure, Measure::Seconds | Measure::Rate),
+                matches!(t.measure, Measure::HeldRatio | Measure::Seconds | Measure::Rate),
                 "{}",
                 t.title
             );
@@ -205,5 +211,22 @@ mod tests {
             text.contains("| Restart with 10^7 records, seconds | - | <= 2 | not measured here | | |"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_is_held_is_compared_with_the_input_and_not_measured_where_a_record_lacks_it() {
+        let row = |held: &[f64], input_bytes| {
+            let ours = crate::record::Runs { held_mib: held.to_vec(), ..runs("aoi/certified", &[2.0], &[]) };
+            let built = Comparison { input_bytes, ..comparison("build_clusters", 1_000_000, vec![ours]) };
+            let text = table("m", &[(Path::new("m/retrieval.json"), &record(vec![built]))], None);
+            let found = text.lines().find(|line| line.contains("what is held over the f32 bank"));
+            found.expect("a row").to_owned()
+        };
+        let bank = Some(100.0 * 1_048_576.0);
+        assert!(row(&[150.0, 130.0, 131.0], bank).contains("| 1.31 | <= 1.5 | yes | - | |"));
+        assert!(row(&[151.0], bank).contains("| 1.51 | <= 1.5 | **no** |"));
+        for (held, input) in [(&[][..], bank), (&[150.0][..], None)] {
+            assert!(row(held, input).contains("| - | <= 1.5 | not measured here |"));
+        }
     }
 }
