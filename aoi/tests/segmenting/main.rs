@@ -1,68 +1,19 @@
 //! The segmentation commands from pictures to records, on small pictures of bright squares and disks.
-
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers made for a test")]
 
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::path::{Path, PathBuf};
+mod device;
+mod pictures;
+mod refusals;
+
+use std::path::PathBuf;
 
 use aoi::masks::{MaskFolder, write_label_map, write_multi_label};
 use aoi_encoder::ndarray::{Array2, Array3};
-use aoi_testing::Seeded;
-use image::{ImageBuffer, Luma};
+use pictures::{HEIGHT, WIDTH, bench, classes, mask, picture};
 use support::Bench;
-
-const CLASSES: [&str; 2] = ["square", "disk"];
-const HEIGHT: usize = 45;
-const WIDTH: usize = 53;
-
-fn classes() -> Vec<String> {
-    CLASSES.map(str::to_owned).to_vec()
-}
-
-/// The mask of picture `number`: a square and a disk at places that move a little; 3 has no disk.
-fn mask(number: usize) -> Array3<u8> {
-    let (dy, dx) = (number % 3, number % 2);
-    Array3::from_shape_fn((2, HEIGHT, WIDTH), |(class, y, x)| {
-        let square = (8 + dy..20 + dy).contains(&y) && (6 + dx..18 + dx).contains(&x);
-        let disk = (y as f64 - 30.0 - dy as f64).hypot(x as f64 - 36.0 - dx as f64) < 7.0;
-        u8::from(if class == 0 { square } else { disk && number != 3 })
-    })
-}
-
-/// Pictures `numbers` under two lightings, the square bright in the first, the disk in the second.
-fn pictures(folder: &Path, numbers: std::ops::Range<usize>) {
-    numbers.for_each(|number| picture(folder, number, &mask(number)));
-}
-
-fn picture(folder: &Path, number: usize, mask: &Array3<u8>) {
-    std::fs::create_dir_all(folder).unwrap();
-    for lighting in 0..2 {
-        let mut noise = Seeded::new((10 * number + lighting) as u64);
-        let picture = ImageBuffer::from_fn(WIDTH as u32, HEIGHT as u32, |x, y| {
-            let on = |class: usize| f64::from(mask[[class, y as usize, x as usize]]);
-            let light = 60.0 + 130.0 * on(lighting) - 30.0 * on(1 - lighting) + 4.0 * noise.normal();
-            Luma([light.clamp(0.0, 255.0) as u8])
-        });
-        picture.save(folder.join(format!("p{number}_buffer{lighting}.png"))).unwrap();
-    }
-}
-
-fn masks(folder: &Path, numbers: std::ops::Range<usize>) {
-    for number in numbers {
-        write_multi_label(folder, &format!("p{number}"), &classes(), mask(number).view()).unwrap();
-    }
-}
-
-/// Four pictures to learn from and three to test on.
-fn bench() -> Bench {
-    let bench = Bench::new();
-    pictures(&bench.path("images"), 0..4);
-    masks(&bench.path("masks"), 0..4);
-    pictures(&bench.path("test"), 4..7);
-    masks(&bench.path("truth"), 4..7);
-    bench
-}
 
 const INDEX: &str = "segment index --images images --masks masks --classes square,disk --out bank.st";
 const PREDICT: &str = "segment predict --weights w.st --bank bank.st --images test";
@@ -300,112 +251,4 @@ fn the_comparison_prints_every_method_at_every_number() {
     assert!(done(&bench, &learned).contains("pixel patches"));
     let said = bench.aoi(&words.replace("--tested 2", "--tested 3"));
     assert!(said.code == 2 && said.err.contains("at most the 4"), "{said:?}");
-}
-
-#[test]
-fn what_cannot_be_used_is_refused_by_name_and_nothing_is_written() {
-    let bench = bench();
-    done(&bench, &format!("{INDEX} --fit w.st"));
-    std::fs::create_dir(bench.path("empty")).unwrap();
-    pictures(&bench.path("unlabelled"), 9..10);
-    pictures(&bench.path("small"), 0..1);
-    ImageBuffer::from_pixel(7, 9, Luma([0_u8])).save(bench.path("small-mask.png")).unwrap();
-    std::fs::create_dir(bench.path("small-masks")).unwrap();
-    std::fs::rename(bench.path("small-mask.png"), bench.path("small-masks/p0.png")).unwrap();
-    bench
-        .file("torn.st", "no weights")
-        .file("nominal.csv", "part,class,instance,x_um,y_um,gate_um\nP,glue,G,1,1,1\n");
-    let base = "segment index --weights w.st --out no.st --classes square,disk";
-    let measure = "segment measure --masks masks --um-per-pixel 2 --part P --out no.st --classes square,disk";
-    for (words, code, word) in [
-        (format!("{base} --images unlabelled --masks masks"), 1, "mask of p9"),
-        (format!("{base} --images small --masks small-masks"), 1, "9 x 7"),
-        (
-            base.replace("--weights w.st", "--fit no.st") + " --images unlabelled --masks masks",
-            1,
-            "mask of p9",
-        ),
-        (format!("{base} --images empty --masks masks"), 1, "empty"),
-        (format!("{base} --images nowhere --masks masks"), 1, "nowhere"),
-        (format!("{base} --images images --masks nowhere"), 1, "nowhere"),
-        (
-            "segment index --weights w.st --out no.st --classes square --images images --masks masks".into(),
-            1,
-            "disk.png",
-        ),
-        (
-            "segment index --weights w.st --out no.st --classes square,glue --images images --masks masks"
-                .into(),
-            1,
-            "glue",
-        ),
-        (
-            "segment index --weights torn.st --out no.st --classes square --images images --masks masks"
-                .into(),
-            1,
-            "torn.st",
-        ),
-        (format!("{base} --images images --masks masks --coreset 0"), 2, "above 0"),
-        (format!("{base} --images images --masks masks --rows 0"), 2, "at least 1"),
-        (format!("{base} --images images --masks masks --mask-values grey"), 2, "bright:LEVEL"),
-        (format!("{PREDICT} --out no.st --k 0"), 2, "k must be"),
-        (format!("{PREDICT} --out no.st --thresholds 0.1,0.2,0.3"), 2, "thresholds"),
-        (format!("{PREDICT} --out no.st --thresholds nan"), 2, "finite"),
-        (format!("{PREDICT} --out no.st --mix nearest"), 2, "multi-scale:BETA"),
-        (format!("{PREDICT} --out no.st --settings torn.st"), 1, "torn.st"),
-        (PREDICT.replace("w.st", &vit().display().to_string()) + " --out no.st", 1, "encoder of the bank"),
-        (PREDICT.replace("bank.st", "w.st") + " --out no.st", 1, "no bank"),
-        (PREDICT.replace("images test", "images empty") + " --out no.st", 1, "empty"),
-        (EVALUATE.replace("truth", "masks") + " --out no.st", 1, "mask of p4"),
-        ("segment tune --bank bank.st --out no.st --folds 9".into(), 2, "folds"),
-        (format!("{measure} --nominal nominal.csv"), 1, "glue"),
-        (measure.replace("--part P", "--part Q") + " --nominal nominal.csv", 1, "one of P"),
-        (measure.replace("masks masks", "masks empty"), 1, "found none"),
-        (measure.replace("pixel 2", "pixel 0"), 2, "above 0"),
-        (format!("{measure} --min-area nan"), 2, "--min-area"),
-    ] {
-        let said = bench.aoi(&words);
-        assert_eq!(said.code, code, "{words}: {said:?}");
-        assert!(said.err.contains(word) && !said.err.contains("panicked"), "{words}: {}", said.err);
-        assert!(!bench.path("no.st").exists(), "{words} left something");
-    }
-}
-
-/// The same masks wherever the bank is searched.
-#[cfg(feature = "gpu")]
-#[test]
-#[ignore = "needs a GPU, or a program that plays one"]
-fn masks_do_not_depend_on_the_device() {
-    let bench = bench();
-    done(&bench, &format!("{INDEX} --fit w.st"));
-    let mut found = Vec::new();
-    for device in ["cpu", "gpu"] {
-        let said = bench.aoi(&format!("{PREDICT} --out {device} --device {device}"));
-        assert_eq!(said.code, 0, "{said:?}");
-        assert_eq!(said.err.contains("note: searching on"), device == "gpu", "{said:?}");
-        let files =
-            (4..7).flat_map(|n| CLASSES.map(|class| bench.path(device).join(format!("p{n}/{class}.png"))));
-        found.push(files.map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>());
-    }
-    assert_eq!(found[0], found[1]);
-    let tuned = ["cpu", "gpu"].map(|device| {
-        let said = bench.aoi(&format!("segment tune --bank bank.st --out {device}.json --device {device}"));
-        assert_eq!(said.code, 0, "{said:?}");
-        assert_eq!(said.err.contains("note: searched on"), device == "gpu", "{said:?}");
-        (said.out, std::fs::read(bench.path(&format!("{device}.json"))).unwrap())
-    });
-    assert_eq!(tuned[0], tuned[1]);
-}
-
-#[cfg(not(feature = "gpu"))]
-#[test]
-fn a_build_without_gpus_refuses_one_before_anything_is_written() {
-    let bench = bench();
-    done(&bench, &format!("{INDEX} --fit w.st"));
-    for words in [format!("{PREDICT} --out made"), "segment tune --bank bank.st --out made".to_owned()] {
-        let said = bench.aoi(&format!("{words} --device gpu"));
-        assert_eq!(said.code, 1, "{said:?}");
-        assert!(said.err.contains("--features gpu"), "{said:?}");
-        assert!(!bench.path("made").exists());
-    }
 }
