@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::outcome::{Failure, Outcome};
 use super::progress::Counter;
-use super::search::{PlaceArguments, failed, prepare};
+use super::search::{PlaceArguments, failed};
 use super::threads::ThreadArguments;
 
 #[derive(Subcommand)]
@@ -118,9 +118,10 @@ fn search(arguments: &SearchArguments) -> Result<Outcome, Failure> {
         MetricName::L2 => Metric::L2,
     };
     let threads = arguments.threads.count();
+    let place = arguments.place.open()?;
     let bar = Counter::new("rows read");
     let mut on = bar.on();
-    let placed = prepare(bank.view(), metric, &arguments.place, threads, &mut |p| on(p.done, p.total))?;
+    let placed = place.prepare(bank.view(), metric, threads, &mut |p| on(p.done, p.total))?;
     drop(bar);
     let (search, options) = (&placed.search, SearchOptions { k: arguments.k, threads });
     let bar = Counter::new("comparisons");

@@ -6,10 +6,14 @@ mod fallback;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(feature = "gpu")]
+use aoi_retrieval::gpu::{DeviceChoice, Gpu, GpuOptions, GpuSearch, Scan};
 use aoi_retrieval::ndarray::ArrayView2;
 use aoi_retrieval::{CpuOptions, CpuSearch, Metric, ProgressFn, RetrievalError, Search};
 use clap::{Args, ValueEnum};
 
+#[cfg(feature = "gpu")]
+use self::fallback::WithFallback;
 use super::devices::Device;
 use super::outcome::Failure;
 
@@ -60,23 +64,77 @@ impl Placed<'_> {
     }
 }
 
-/// Prepares the search over `bank`, with `progress` in rows read.
-#[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
-pub(crate) fn prepare<'a>(
-    bank: ArrayView2<'a, f32>,
-    metric: Metric,
-    place: &PlaceArguments,
-    threads: usize,
-    progress: &mut ProgressFn<'_>,
-) -> Result<Placed<'a>, Failure> {
-    if place.device != Device::Cpu
-        && let Some(placed) = on_gpu(bank, metric, place, threads, progress)?
-    {
-        return Ok(placed);
+/// Where banks are searched, with its device open.
+pub(crate) struct Place {
+    #[cfg(feature = "gpu")]
+    device: Device,
+    #[cfg(feature = "gpu")]
+    gpu: Option<(Gpu, Scan)>,
+}
+
+impl PlaceArguments {
+    /// Opens the device, once for any number of banks.
+    pub(crate) fn open(&self) -> Result<Place, Failure> {
+        #[cfg(not(feature = "gpu"))]
+        match self.device {
+            Device::Gpu => Err(Failure::Other(super::devices::NOT_BUILT.to_owned())),
+            Device::Auto | Device::Cpu => Ok(Place {}),
+        }
+        #[cfg(feature = "gpu")]
+        Ok(Place { device: self.device, gpu: gpu(self)? })
     }
-    let options = CpuOptions { threads, ..CpuOptions::default() };
-    let search = CpuSearch::with_progress(bank, metric, &options, progress).map_err(failed)?;
-    Ok(Placed { search: Box::new(search), device: CPU.to_owned(), scan: None, gave_up: Arc::default() })
+}
+
+impl Place {
+    /// Prepares the search over `bank`, with `progress` in rows read.
+    #[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
+    #[cfg_attr(
+        not(feature = "gpu"),
+        expect(clippy::unused_self, reason = "a place is a device where one is built in")
+    )]
+    pub(crate) fn prepare<'a>(
+        &self,
+        bank: ArrayView2<'a, f32>,
+        metric: Metric,
+        threads: usize,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<Placed<'a>, Failure> {
+        #[cfg(feature = "gpu")]
+        if let Some(placed) = self.on_gpu(bank, metric, threads, progress)? {
+            return Ok(placed);
+        }
+        let options = CpuOptions { threads, ..CpuOptions::default() };
+        let search = CpuSearch::with_progress(bank, metric, &options, progress).map_err(failed)?;
+        Ok(Placed { search: Box::new(search), device: CPU.to_owned(), scan: None, gave_up: Arc::default() })
+    }
+
+    /// None where `auto` is content with the CPU: no real GPU, or one that fails, which is said.
+    #[cfg(feature = "gpu")]
+    #[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
+    fn on_gpu<'a>(
+        &self,
+        bank: ArrayView2<'a, f32>,
+        metric: Metric,
+        threads: usize,
+        progress: &mut ProgressFn<'_>,
+    ) -> Result<Option<Placed<'a>>, Failure> {
+        let Some((gpu, scan)) = &self.gpu else { return Ok(None) };
+        let options = GpuOptions { scan: *scan, threads, ..GpuOptions::default() };
+        match GpuSearch::with_progress(gpu, bank, metric, &options, progress) {
+            Ok(search) => {
+                let (device, scan) = (search.gpu().info().to_string(), Some(search.scan().name()));
+                let gave_up = Arc::default();
+                // Who asks for the GPU is told when it fails.
+                let search: Box<dyn Search + 'a> = match self.device {
+                    Device::Gpu => Box::new(search),
+                    _ => Box::new(WithFallback::new(search, &bank, threads, Arc::clone(&gave_up))),
+                };
+                Ok(Some(Placed { search, device, scan, gave_up }))
+            }
+            Err(e @ RetrievalError::Cancelled { .. }) => Err(failed(e)),
+            Err(e) => self.device.without(&e).map(|()| None),
+        }
+    }
 }
 
 /// A library's error as the command's.
@@ -85,87 +143,49 @@ pub(crate) fn failed(error: RetrievalError) -> Failure {
     Failure::Other(error.to_string())
 }
 
-/// None where `auto` is content with the CPU.
-#[cfg(not(feature = "gpu"))]
-fn on_gpu<'a>(
-    _: ArrayView2<'a, f32>,
-    _: Metric,
-    place: &PlaceArguments,
-    _: usize,
-    _: &mut ProgressFn<'_>,
-) -> Result<Option<Placed<'a>>, Failure> {
-    match place.device {
-        Device::Gpu => Err(Failure::Other(super::devices::NOT_BUILT.to_owned())),
-        Device::Auto | Device::Cpu => Ok(None),
+#[cfg(feature = "gpu")]
+impl Device {
+    /// Whether to go on without a GPU that gave this error: who asks for it is told, and `auto` warns where the device is at fault.
+    fn without(self, error: &RetrievalError) -> Result<(), Failure> {
+        if self == Self::Gpu {
+            return Err(Failure::Other(error.to_string()));
+        }
+        // A scan that the GPU does not know is a bad option of it alone. What is left: no device, or a bank that the CPU search refuses in the same words.
+        if fallback::is_of_the_device(error) || matches!(error, RetrievalError::BadOption { .. }) {
+            fallback::warn(error);
+        }
+        Ok(())
     }
 }
 
-/// None where `auto` is content with the CPU: no real GPU, or one that fails, which is said.
+/// The GPU and its scan; none where they are not asked for, or `auto` is content with the CPU.
 #[cfg(feature = "gpu")]
-#[expect(clippy::needless_pass_by_value, reason = "array views are handed over by value, like slices")]
-fn on_gpu<'a>(
-    bank: ArrayView2<'a, f32>,
-    metric: Metric,
-    place: &PlaceArguments,
-    threads: usize,
-    progress: &mut ProgressFn<'_>,
-) -> Result<Option<Placed<'a>>, Failure> {
-    match search_on_gpu(&bank, metric, place, threads, progress) {
-        Ok(search) => {
-            let (device, scan) = (search.gpu().info().to_string(), Some(search.scan().name()));
-            let gave_up = Arc::default();
-            // Who asks for the GPU is told when it fails.
-            let search: Box<dyn Search + 'a> = match place.device {
-                Device::Gpu => Box::new(search),
-                _ => Box::new(fallback::WithFallback::new(search, &bank, threads, Arc::clone(&gave_up))),
-            };
-            Ok(Some(Placed { search, device, scan, gave_up }))
-        }
-        Err(e) if place.device == Device::Gpu => Err(failed(e)),
-        // A scan that the GPU does not know is a bad option of it alone.
-        Err(e) if fallback::is_of_the_device(&e) || matches!(e, RetrievalError::BadOption { .. }) => {
-            fallback::warn(&e);
-            Ok(None)
-        }
-        Err(e @ RetrievalError::Cancelled { .. }) => Err(failed(e)),
-        // No device, or a bank that the CPU search refuses in the same words.
-        Err(_) => Ok(None),
-    }
-}
-
-#[cfg(feature = "gpu")]
-fn search_on_gpu<'a>(
-    bank: &ArrayView2<'a, f32>,
-    metric: Metric,
-    place: &PlaceArguments,
-    threads: usize,
-    progress: &mut ProgressFn<'_>,
-) -> Result<aoi_retrieval::gpu::GpuSearch<'a>, RetrievalError> {
-    use aoi_retrieval::gpu::{DeviceChoice, Gpu, GpuOptions, GpuSearch, Scan};
-
-    let choice = if place.device == Device::Gpu { DeviceChoice::Any } else { DeviceChoice::Hardware };
+fn gpu(place: &PlaceArguments) -> Result<Option<(Gpu, Scan)>, Failure> {
+    let choice = match place.device {
+        Device::Cpu => return Ok(None),
+        Device::Gpu => DeviceChoice::Any,
+        Device::Auto => DeviceChoice::Hardware,
+    };
     let scan = match place.gpu_scan {
         GpuScan::Auto => Scan::Auto,
         GpuScan::F32 => Scan::F32,
         GpuScan::F16 | GpuScan::Cooperative => Scan::F16,
         GpuScan::Int8 => Scan::Int8,
     };
-    let gpu = if place.gpu_scan == GpuScan::Cooperative {
+    let open = || {
+        if place.gpu_scan != GpuScan::Cooperative {
+            return Gpu::open(choice);
+        }
         let gpu = Gpu::open_experimental(choice)?;
         if !gpu.uses_cooperative_matrices()? {
             eprintln!("note: {} has no matrix units that this search can use; f16 without them", gpu.info());
         }
-        gpu
-    } else {
-        Gpu::open(choice)?
+        Ok(gpu)
     };
-    GpuSearch::with_progress(
-        &gpu,
-        *bank,
-        metric,
-        &GpuOptions { scan, threads, ..GpuOptions::default() },
-        progress,
-    )
+    match open() {
+        Ok(gpu) => Ok(Some((gpu, scan))),
+        Err(e) => place.device.without(&e).map(|()| None),
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +202,7 @@ mod tests {
         for device in [Device::Auto, Device::Cpu] {
             let place = PlaceArguments { device, gpu_scan: GpuScan::Auto };
             let mut calls = 0;
-            let stopped = prepare(bank.view(), Metric::L2, &place, 1, &mut |p| {
+            let stopped = place.open().unwrap().prepare(bank.view(), Metric::L2, 1, &mut |p| {
                 calls += 1;
                 if p.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });

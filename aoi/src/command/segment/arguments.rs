@@ -15,7 +15,7 @@ use crate::command::normalisation::NormalisationArguments;
 use crate::command::outcome::Failure;
 use crate::command::precision::PrecisionName;
 use crate::command::progress::Counter;
-use crate::command::search::{CPU, GpuScan, PlaceArguments, prepare};
+use crate::command::search::{CPU, GpuScan, PlaceArguments};
 use crate::command::threads::ThreadArguments;
 use crate::command::tiling::TilingArguments;
 
@@ -176,10 +176,10 @@ impl PredictorArguments {
         };
         let encoder = self.encoder.open(&self.weights, threads)?;
         let bank = bank(path)?;
+        let place = self.place.open()?;
         let bar = Counter::new("rows read");
         let mut on = bar.on();
-        let placed =
-            prepare(bank.keys(), Metric::Cosine, &self.place, threads, &mut |p| on(p.done, p.total))?;
+        let placed = place.prepare(bank.keys(), Metric::Cosine, threads, &mut |p| on(p.done, p.total))?;
         drop(bar);
         if placed.device != CPU {
             eprintln!("note: searching on {}", placed.device);

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::arguments::bank;
 use crate::command::outcome::{Failure, Outcome};
 use crate::command::progress::Counter;
-use crate::command::search::{CPU, PlaceArguments, prepare};
+use crate::command::search::{CPU, PlaceArguments};
 use crate::command::threads::ThreadArguments;
 
 #[derive(Args)]
@@ -96,6 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         threads: arguments.threads.count(),
     };
     let data = TuneImages { keys: bank.keys(), labels, images };
+    let place = arguments.place.open()?;
     let bar = Counter::new("rules and folds");
     let mut on = bar.on();
     let mut device = CPU.to_owned();
@@ -105,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         &options,
         &mut |bank| {
             let mut silent = |_| ControlFlow::Continue(());
-            let placed = prepare(bank, Metric::Cosine, &arguments.place, options.threads, &mut silent)?;
+            let placed = place.prepare(bank, Metric::Cosine, options.threads, &mut silent)?;
             device = placed.device;
             Ok(placed.search)
         },
