@@ -28,22 +28,3 @@ fn status(key: &str) -> Option<f64> {
     let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib / 1024.0)
 }
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_that_is_written_is_held_and_one_that_is_gone_is_only_in_the_peak() {
-        let touched = |mib: usize| std::hint::black_box(vec![1_u8; mib << 20]);
-        let (before, peak) = (mib().unwrap(), Peak::start().unwrap());
-        let kept = touched(300);
-        drop(touched(200));
-        // Other tests run beside this one and take a few MiB.
-        let (held, most) = (mib().unwrap() - before, peak.mib().unwrap() - before);
-        assert!((250.0..400.0).contains(&held) && most > held + 100.0, "{held} of {most}");
-        drop(kept);
-        let lower = Peak::start().unwrap().mib().unwrap() - before;
-        assert!(lower < 150.0, "{lower}");
-    }
-}
