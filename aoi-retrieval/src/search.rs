@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, CowArray, Ix2};
 
-use crate::progress::{Steps, report};
+use crate::progress::{Steps, silent};
 use crate::{Metric, Neighbours, ProgressFn, RetrievalError};
 
 /// What a search needs to know besides its queries.
@@ -66,7 +66,9 @@ pub trait Search: Send + Sync {
         &self,
         queries: ArrayView2<'_, f32>,
         options: &SearchOptions,
-    ) -> Result<Neighbours, RetrievalError>;
+    ) -> Result<Neighbours, RetrievalError> {
+        self.search_with_progress(queries, options, &mut silent())
+    }
 
     /// [`Self::search`], with `progress` in comparisons of a query with a row, first none done and last all; there are q n, and more where a
     /// query needs another scan.
@@ -78,13 +80,7 @@ pub trait Search: Send + Sync {
         queries: ArrayView2<'_, f32>,
         options: &SearchOptions,
         progress: &mut ProgressFn<'_>,
-    ) -> Result<Neighbours, RetrievalError> {
-        let comparisons = queries.nrows().saturating_mul(self.rows());
-        report(progress, 0, comparisons)?;
-        let found = self.search(queries, options)?;
-        report(progress, comparisons, comparisons)?;
-        Ok(found)
-    }
+    ) -> Result<Neighbours, RetrievalError>;
 }
 
 /// Rows in one contiguous piece, checked: at least one column, no more rows than `u32` counts, every entry finite.

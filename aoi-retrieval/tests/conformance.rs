@@ -4,7 +4,7 @@ mod support;
 
 use aoi_retrieval::ndarray::{Array2, ArrayView2};
 use aoi_retrieval::{CompactCopy, CpuOptions, CpuSearch};
-use aoi_retrieval::{Metric, Neighbours, Reference, RetrievalError, Search, SearchOptions};
+use aoi_retrieval::{Metric, Neighbours, ProgressFn, Reference, RetrievalError, Search, SearchOptions};
 use support::conformance::{self, Build, conformance_tests};
 
 fn implementations() -> Vec<(&'static str, Build)> {
@@ -41,8 +41,13 @@ fn the_body_fails_for_an_implementation_that_breaks_ties_the_other_way() {
         fn width(&self) -> usize {
             self.0.width()
         }
-        fn search(&self, q: ArrayView2<'_, f32>, o: &SearchOptions) -> Result<Neighbours, RetrievalError> {
-            let mut found = self.0.search(q, o)?;
+        fn search_with_progress(
+            &self,
+            q: ArrayView2<'_, f32>,
+            o: &SearchOptions,
+            progress: &mut ProgressFn<'_>,
+        ) -> Result<Neighbours, RetrievalError> {
+            let mut found = self.0.search_with_progress(q, o, progress)?;
             found.indices.swap([0, 0], [0, 1]);
             Ok(found)
         }

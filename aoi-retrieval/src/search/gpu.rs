@@ -352,14 +352,6 @@ impl Search for GpuSearch<'_> {
         self.host.width()
     }
 
-    fn search(
-        &self,
-        queries: ArrayView2<'_, f32>,
-        options: &SearchOptions,
-    ) -> Result<Neighbours, RetrievalError> {
-        self.search_with_progress(queries, options, &mut silent())
-    }
-
     fn search_with_progress(
         &self,
         queries: ArrayView2<'_, f32>,

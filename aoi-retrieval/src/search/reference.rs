@@ -3,7 +3,8 @@
 use ndarray::{ArrayView2, CowArray, Ix2};
 
 use super::{Rows, Search, SearchOptions, in_parallel};
-use crate::{Certificate, Metric, Neighbour, Neighbours, RetrievalError, Route, Scorer};
+use crate::progress::report;
+use crate::{Certificate, Metric, Neighbour, Neighbours, ProgressFn, RetrievalError, Route, Scorer};
 
 /// Exhaustive search in f64 with a full sort; slow and obvious.
 ///
@@ -47,11 +48,14 @@ impl Search for Reference<'_> {
         self.bank.width()
     }
 
-    fn search(
+    fn search_with_progress(
         &self,
         queries: ArrayView2<'_, f32>,
         options: &SearchOptions,
+        progress: &mut ProgressFn<'_>,
     ) -> Result<Neighbours, RetrievalError> {
+        let comparisons = queries.nrows().saturating_mul(self.rows());
+        report(progress, 0, comparisons)?;
         let queries = Rows::queries(&queries, self.width(), options)?;
         let n = self.rows();
         let k = options.k.min(n);
@@ -70,6 +74,7 @@ impl Search for Reference<'_> {
             })
             .collect::<Vec<_>>()
         });
+        report(progress, comparisons, comparisons)?;
         Ok(Neighbours::from_lists(lists.concat(), k))
     }
 }

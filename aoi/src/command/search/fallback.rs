@@ -1,6 +1,5 @@
 //! A search on a GPU that goes on with the CPU when the GPU fails.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -50,14 +49,6 @@ impl<G: Search> Search for WithFallback<'_, G> {
         self.gpu.width()
     }
 
-    fn search(
-        &self,
-        queries: ArrayView2<'_, f32>,
-        options: &SearchOptions,
-    ) -> Result<Neighbours, RetrievalError> {
-        self.search_with_progress(queries, options, &mut |_| ControlFlow::Continue(()))
-    }
-
     /// What the GPU has done counts, though the CPU begins anew.
     fn search_with_progress(
         &self,
@@ -90,6 +81,8 @@ impl<G: Search> Search for WithFallback<'_, G> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use aoi_retrieval::Reference;
     use aoi_retrieval::ndarray::Array2;
 
@@ -107,9 +100,6 @@ mod tests {
         }
         fn width(&self) -> usize {
             self.0.width()
-        }
-        fn search(&self, q: ArrayView2<'_, f32>, o: &SearchOptions) -> Result<Neighbours, RetrievalError> {
-            self.search_with_progress(q, o, &mut |_| ControlFlow::Continue(()))
         }
         fn search_with_progress(
             &self,
