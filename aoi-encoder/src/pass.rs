@@ -1,105 +1,167 @@
-//! The forward pass: images shared out to threads, and within an image tokens.
+//! The forward pass: images dealt out to threads, and what is left of a batch shared out by tokens.
 //!
-//! Where the images come out even and no block between is wanted, every thread takes whole ones through all blocks and meets the others at the end. Else a
-//! group of threads shares the tokens of its images: each owns a run of them. Between two blocks it needs of the others only their keys and values, so there is one meeting point
+//! As many images as divide evenly are *dealt*: a thread takes one, or a few small ones, through all blocks to the outputs, and the next when it is done, so that a
+//! thread that the machine slows down takes fewer. The others, fewer than there are threads, and all where blocks between are wanted, are taken
+//! through *together*: each thread owns a run of their tokens. Between two blocks it needs of the others only their keys and values, so there is one meeting point
 //! a block: `finish` block i (attention over the keys and values of block i, then the feed-forward network), then `begin` block i + 1 (norm
 //! and projection to queries, keys and values), all on the thread's own tokens.
 
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ndarray::Array3;
+use ndarray::{Array3, ArrayViewMut2, ArrayViewMut3, Axis};
 
 use crate::kernel::stride;
 use crate::layers::block::Scratch;
 use crate::layers::chunk::Chunk;
 use crate::layers::projected::{ProjectedRows, ProjectedRowsMut};
-use crate::{Encoder, Grid, PositionTable};
+use crate::workspace::{Own, Tokens};
+use crate::{Encoder, Features, Grid, PositionTable};
 
-/// What all threads of one forward pass read.
+/// What all threads of one forward pass read, and what each has for itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Pass<'a> {
     pub(crate) encoder: &'a Encoder,
-    /// Those of all [`Work`], then of a share of it.
+    /// Pixels of all images, then from the first one at work on.
     pub(crate) images: &'a [f32],
     pub(crate) positions: &'a PositionTable,
     pub(crate) grid: Grid,
     pub(crate) tokens: usize,
     pub(crate) chunk: Chunk,
+    pub(crate) own: &'a [Mutex<Own>],
+    /// How many images a thread is dealt at a time.
+    pub(crate) deal: usize,
 }
 
-/// Images, what becomes of their tokens, and the threads that work on them.
-pub(crate) struct Work<'a> {
-    /// How many.
-    pub(crate) images: usize,
-    /// Tokens, \[images * t, d\].
-    pub(crate) x: &'a mut [f32],
-    /// Queries, keys and values of the block at work and of the next one.
-    pub(crate) qkv: [ProjectedRowsMut<'a>; 2],
-    /// One a thread.
-    pub(crate) scratch: &'a mut [Scratch],
+/// Where the tokens of some images go after the final norm.
+pub(crate) struct Outputs<'a> {
+    class: ArrayViewMut2<'a, f32>,
+    registers: ArrayViewMut3<'a, f32>,
+    patches: ArrayViewMut3<'a, f32>,
 }
 
-impl Work<'_> {
-    /// `part` of `whole` equal shares of images and threads, and the others.
-    fn split(self, part: usize, whole: usize) -> (Self, Self) {
-        let Self { images, x, qkv, scratch } = self;
-        let (first, rows) = (images * part / whole, qkv[0].count() * part / whole);
-        let (x_left, x_right) = x.split_at_mut(x.len() / whole * part);
-        let [(current_left, current_right), (next_left, next_right)] =
-            qkv.map(|rows_of| rows_of.split_at(rows));
-        let (left, right) = scratch.split_at_mut(scratch.len() * part / whole);
-        let one = |images, x, qkv, scratch| Self { images, x, qkv, scratch };
-        (
-            one(first, x_left, [current_left, next_left], left),
-            one(images - first, x_right, [current_right, next_right], right),
-        )
+impl<'a> Outputs<'a> {
+    pub(crate) fn new(features: &'a mut Features) -> (Self, &'a mut [Array3<f32>]) {
+        let Features { class, registers, patches, blocks } = features;
+        let outputs =
+            Self { class: class.view_mut(), registers: registers.view_mut(), patches: patches.view_mut() };
+        (outputs, blocks)
+    }
+
+    fn images(&self) -> usize {
+        self.class.nrows()
+    }
+
+    /// Those of the first `images` images, and the others.
+    fn split_at(self, images: usize) -> (Self, Self) {
+        let (class, later_class) = self.class.split_at(Axis(0), images);
+        let (registers, later_registers) = self.registers.split_at(Axis(0), images);
+        let (patches, later_patches) = self.patches.split_at(Axis(0), images);
+        let first = Self { class, registers, patches };
+        (first, Self { class: later_class, registers: later_registers, patches: later_patches })
     }
 }
 
 impl Pass<'_> {
-    /// Takes images through all blocks, as many groups of threads side by side as divide the images evenly.
-    pub(crate) fn run(self, work: Work<'_>) {
-        match greatest_common_divisor(work.images, work.scratch.len()) {
-            0 | 1 => self.together(work, &[], &mut []),
-            groups => {
-                let part = groups / 2;
-                let (images, others) = self.images.split_at(self.images.len() / groups * part);
-                let (left, right) = work.split(part, groups);
-                rayon::join(
-                    || Pass { images, ..self }.run(left),
-                    || Pass { images: others, ..self }.run(right),
-                );
-            }
+    /// Takes images through all blocks: the first `dealt` one by one, the others together. Of the latter it writes the patches after the blocks `wanted` to `blocks`.
+    pub(crate) fn run(
+        &self,
+        outputs: Outputs<'_>,
+        dealt: usize,
+        shared: &mut Tokens,
+        (wanted, blocks): (&[usize], &mut [Array3<f32>]),
+    ) {
+        let (first, rest) = outputs.split_at(dealt);
+        self.deal(first);
+        if rest.images() > 0 {
+            self.from(dealt).together(shared, wanted, blocks);
+            self.write(shared, rest);
         }
     }
 
-    /// Takes images through all blocks, all threads of `work` meeting after each; writes the patches after the blocks `wanted` to `out`.
-    pub(crate) fn together(&self, work: Work<'_>, wanted: &[usize], out: &mut [Array3<f32>]) {
-        let Work { x, qkv: [mut current, mut next], scratch, .. } = work;
-        let (rows, prefix) = (next.count(), self.encoder.config.prefix());
-        self.share(None, 0..rows, current.rows(), (x, next.part(0, rows)), scratch);
+    /// The same without the first images.
+    fn from(&self, image: usize) -> Self {
+        Self { images: &self.images[image * self.area()..], ..*self }
+    }
+
+    /// Pixels of an image, all channels.
+    fn area(&self) -> usize {
+        let config = &self.encoder.config;
+        config.channels * self.grid.len() * config.patch.pow(2)
+    }
+
+    /// Halves the images until one thread can take what is left; others that are done take a half that was not begun.
+    fn deal(&self, outputs: Outputs<'_>) {
+        let images = outputs.images();
+        if images > self.deal {
+            let half = (images / 2).next_multiple_of(self.deal);
+            let (left, right) = outputs.split_at(half);
+            let (left, right) = (|| self.deal(left), || self.from(half).deal(right));
+            if self.own.len() > 1 {
+                rayon::join(left, right);
+            } else {
+                left();
+                right();
+            }
+        } else if images > 0 {
+            let mut own = self.own();
+            let Own { tokens, scratch } = &mut *own;
+            let Tokens { x, qkv: [current, next] } = tokens;
+            let (rows, all) = (images * self.tokens, 0..images * self.tokens);
+            let x = &mut x[..rows * stride(self.encoder.config.width)];
+            let [mut current, mut next] = [current, next].map(|qkv| qkv.all_mut().split_at(rows).0);
+            for done in std::iter::once(None).chain((0..self.encoder.config.depth).map(Some)) {
+                self.work(done, all.clone(), current.rows(), (x, next.part(0, rows)), scratch);
+                std::mem::swap(&mut current, &mut next);
+            }
+            self.write(tokens, outputs);
+        }
+    }
+
+    /// The final norm of all tokens, each to its output.
+    fn write(&self, tokens: &Tokens, outputs: Outputs<'_>) {
+        let Outputs { mut class, mut registers, mut patches } = outputs;
+        let (x, prefix) = (&tokens.x, self.encoder.config.prefix());
+        self.encoder.class(x, self.tokens, &mut class);
+        self.encoder.normed(x, self.tokens, 1..prefix, &mut registers);
+        self.encoder.normed(x, self.tokens, prefix..self.tokens, &mut patches);
+    }
+
+    /// What this thread has for itself.
+    fn own(&self) -> MutexGuard<'_, Own> {
+        // One thread is the caller's, which may be any of another pool.
+        let index = if self.own.len() > 1 { rayon::current_thread_index().unwrap_or(0) } else { 0 };
+        // What a thread that panicked left there is written anew before it is read.
+        self.own[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes images through all blocks, all threads meeting after each; writes the patches after the blocks `wanted` to `out`.
+    fn together(&self, shared: &mut Tokens, wanted: &[usize], out: &mut [Array3<f32>]) {
+        let Tokens { x, qkv: [current, next] } = shared;
+        let (mut current, mut next) = (current.all_mut(), next.all_mut());
+        let (rows, prefix, threads) = (next.count(), self.encoder.config.prefix(), self.own.len());
+        self.share(None, 0..rows, current.rows(), (x, next.part(0, rows)), threads);
         for index in 0..self.encoder.config.depth {
             std::mem::swap(&mut current, &mut next);
-            self.share(Some(index), 0..rows, current.rows(), (x, next.part(0, rows)), scratch);
+            self.share(Some(index), 0..rows, current.rows(), (x, next.part(0, rows)), threads);
             for (_, out) in wanted.iter().zip(&mut *out).filter(|(wanted, _)| **wanted == index) {
                 self.encoder.normed(x, self.tokens, prefix..self.tokens, out);
             }
         }
     }
 
-    /// Halves the rows until each thread has its own, then works on them.
+    /// Halves the rows until there is a part for each of `threads`, and works on them.
     fn share(
         &self,
         done: Option<usize>,
         rows: Range<usize>,
         current: ProjectedRows<'_>,
         (x, next): (&mut [f32], ProjectedRowsMut<'_>),
-        scratch: &mut [Scratch],
+        threads: usize,
     ) {
-        let threads = scratch.len();
         if threads > 1 && rows.len() > 1 {
-            let (left, right) = scratch.split_at_mut(threads / 2);
-            let middle = rows.len() * left.len() / threads;
+            let first = threads / 2;
+            let middle = rows.len() * first / threads;
             let (block, image) = (self.chunk.block, (rows.start + middle).is_multiple_of(self.tokens));
             // Between two images, or whole blocks on the left, where there are enough that the threads stay about equally busy.
             let middle = if image || middle <= 2 * block { middle } else { middle / block * block };
@@ -107,11 +169,11 @@ impl Pass<'_> {
             let (next_left, next_right) = next.split_at(middle);
             let split = rows.start + middle;
             rayon::join(
-                || self.share(done, rows.start..split, current, (x_left, next_left), left),
-                || self.share(done, split..rows.end, current, (x_right, next_right), right),
+                || self.share(done, rows.start..split, current, (x_left, next_left), first),
+                || self.share(done, split..rows.end, current, (x_right, next_right), threads - first),
             );
         } else if !rows.is_empty() {
-            self.work(done, rows, current, (x, next), &mut scratch[0]);
+            self.work(done, rows, current, (x, next), &mut self.own().scratch);
         }
     }
 
@@ -163,8 +225,7 @@ impl Pass<'_> {
     fn embed_image(&self, image: usize, first: usize, scratch: &mut Scratch, x: &mut [f32]) {
         let Encoder { config, arithmetic, patch, prefix, .. } = self.encoder;
         let (d, stride_d) = (config.width, stride(config.width));
-        let area = config.channels * self.grid.len() * config.patch.pow(2);
-        let pixels = &self.images[image * area..(image + 1) * area];
+        let pixels = &self.images[image * self.area()..(image + 1) * self.area()];
         let from_prefix = config.prefix().saturating_sub(first).min(x.len() / stride_d);
         let (before, patches) = x.split_at_mut(from_prefix * stride_d);
         for (token, row) in (first..).zip(before.chunks_exact_mut(stride_d)) {
@@ -186,8 +247,4 @@ impl Pass<'_> {
             row.iter_mut().zip(position).for_each(|(x, &p)| *x += p as f32);
         }
     }
-}
-
-fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }

@@ -1,9 +1,9 @@
 //! The encoder: packed weights, and what goes into a forward pass and comes out of it.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use ndarray::{Array2, Array3, ArrayRef3, ArrayRef4};
+use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayRef4};
 
 use crate::kernel::{Arithmetic, Instructions, Precision, stride};
 use crate::layers::block::Block;
@@ -11,8 +11,8 @@ use crate::layers::chunk::Chunk;
 use crate::layers::norm::Norm;
 use crate::layers::patch::PatchProjection;
 use crate::params::check_finite;
-use crate::pass::{Pass, Work};
-use crate::workspace::Workspace;
+use crate::pass::{Outputs, Pass};
+use crate::workspace::{Own, Workspace};
 use crate::{Config, Error, Params, PositionTable, Result, images_grid};
 
 /// A vision transformer ready to run on the CPU in f32.
@@ -166,7 +166,7 @@ impl Encoder {
             workspace.images.iter_mut().zip(images).for_each(|(target, &pixel)| *target = pixel);
         }
         check_finite("images", in_one_piece.unwrap_or(&workspace.images))?;
-        let (b, d, t) = (images.shape()[0], self.config.width, self.config.prefix() + grid.len());
+        let (b, t) = (images.shape()[0], self.config.prefix() + grid.len());
         let fits = |(owner, table): &(Arc<_>, PositionTable)| {
             Arc::ptr_eq(owner, &self.positions) && table.grid == grid
         };
@@ -174,30 +174,28 @@ impl Encoder {
             let table = PositionTable::from_rows(&self.config, &self.positions, grid)?;
             workspace.positions = Some((self.positions.clone(), table));
         }
-        workspace.x.resize(b * t * stride(d));
-        workspace.qkv.iter_mut().for_each(|qkv| qkv.resize(self.arithmetic, &self.config, b * t));
         let chunk = Chunk::new(self.arithmetic, &self.config);
-        for scratch in &mut workspace.scratch {
+        // Blocks between are written where all threads meet.
+        let dealt = if blocks.is_empty() { b - b % workspace.threads } else { 0 };
+        let deal = chunk.images(t).min(dealt / workspace.threads);
+        workspace.shared.resize(self.arithmetic, &self.config, (b - dealt) * t);
+        for own in &mut workspace.own {
+            let Own { tokens, scratch } = own.get_mut().unwrap_or_else(PoisonError::into_inner);
+            tokens.resize(self.arithmetic, &self.config, deal * t);
             scratch.resize(self.arithmetic, &self.config, &chunk, t);
         }
         features.shape(&self.config, (b, grid.len()), blocks.len());
 
-        let Workspace { pool, images, positions, x, qkv: [current, next], scratch, .. } = workspace;
+        let Workspace { pool, images, positions, shared, own, .. } = workspace;
         let Some((_, positions)) = positions else { unreachable!("the table was made above") };
         let images = in_one_piece.unwrap_or(images);
-        let pass = Pass { encoder: self, images, positions, grid, tokens: t, chunk };
-        let work = Work { images: b, x, qkv: [current.rows_mut(), next.rows_mut()], scratch };
-        let run = || match blocks {
-            [] => pass.run(work),
-            _ => pass.together(work, blocks, &mut features.blocks),
-        };
+        let pass = Pass { encoder: self, images, positions, grid, tokens: t, chunk, own, deal };
+        let (outputs, between) = Outputs::new(features);
+        let run = || pass.run(outputs, dealt, shared, (blocks, between));
         match pool {
             Some(pool) => pool.install(run),
             None => run(),
         }
-        self.class(x, t, &mut features.class);
-        self.normed(x, t, self.config.prefix()..t, &mut features.patches);
-        self.normed(x, t, 1..self.config.prefix(), &mut features.registers);
         Ok(())
     }
 
@@ -212,7 +210,7 @@ impl Encoder {
     }
 
     /// The final norm of every class token.
-    fn class(&self, x: &[f32], t: usize, out: &mut Array2<f32>) {
+    pub(crate) fn class(&self, x: &[f32], t: usize, out: &mut ArrayRef2<f32>) {
         let stride_d = stride(self.config.width);
         for (image, mut out) in x.chunks_exact(t * stride_d).zip(out.outer_iter_mut()) {
             let out = out.as_slice_mut().expect("our own arrays are contiguous");

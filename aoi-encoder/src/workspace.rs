@@ -1,11 +1,11 @@
 //! Buffers and threads of forward passes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use crate::kernel::Buffer;
+use crate::kernel::{Arithmetic, Buffer, stride};
 use crate::layers::block::Scratch;
 use crate::layers::projected::Projected;
-use crate::{Error, PositionTable, Result};
+use crate::{Config, Error, PositionTable, Result};
 
 /// Memory and threads for one forward pass at a time; made once and used again.
 ///
@@ -19,12 +19,35 @@ pub struct Workspace {
     pub(crate) images: Buffer,
     /// Positions of the last grid, and the encoder they belong to.
     pub(crate) positions: Option<(Arc<Vec<f64>>, PositionTable)>,
-    /// Tokens, \[b * t, d\].
-    pub(crate) x: Buffer,
-    /// Queries, keys and values of the block at work and of the next one, b * t rows each.
-    pub(crate) qkv: [Projected; 2],
+    /// Of the images that threads work on together.
+    pub(crate) shared: Tokens,
     /// One a thread.
-    pub(crate) scratch: Vec<Scratch>,
+    pub(crate) own: Vec<Mutex<Own>>,
+}
+
+/// What a thread has for itself.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    /// Of the images that it was dealt.
+    pub(crate) tokens: Tokens,
+    pub(crate) scratch: Scratch,
+}
+
+/// Tokens of some images on their way through the blocks.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    /// \[n, d\].
+    pub(crate) x: Buffer,
+    /// Queries, keys and values of the block at work and of the next one, n rows each.
+    pub(crate) qkv: [Projected; 2],
+}
+
+impl Tokens {
+    /// Makes room for n of them.
+    pub(crate) fn resize(&mut self, arithmetic: Arithmetic, config: &Config, n: usize) {
+        self.x.resize(n * stride(config.width));
+        self.qkv.iter_mut().for_each(|qkv| qkv.resize(arithmetic, config, n));
+    }
 }
 
 impl Workspace {
@@ -42,9 +65,9 @@ impl Workspace {
         } else {
             None
         };
-        let scratch = (0..threads).map(|_| Scratch::default()).collect();
-        let (images, x, qkv) = Default::default();
-        Ok(Self { threads, pool, images, positions: None, x, qkv, scratch })
+        let own = (0..threads).map(|_| Mutex::default()).collect();
+        let (images, positions, shared) = Default::default();
+        Ok(Self { threads, pool, images, positions, shared, own })
     }
 
     /// Number of threads.

@@ -34,6 +34,13 @@ impl Chunk {
         }
     }
 
+    /// How many images of `tokens` tokens one thread takes through all blocks at a time, at least one: enough rows that weights are not waited for, and no
+    /// more, since the rows of the image at work, their queries, keys and values stay in the cache. Where rows are computed in whole blocks, as many as a chunk holds.
+    pub(crate) fn images(&self, tokens: usize) -> usize {
+        let rows = if self.block > 1 { self.rows } else { self.rows.min(256) };
+        (rows / tokens).max(1)
+    }
+
     /// How many of the next `left` rows, the first of which is token `first` of an image of `tokens`, to take at once: all if they fit, or up
     /// to the end of an image, or a piece of one.
     pub(crate) fn take(&self, tokens: usize, first: usize, left: usize) -> usize {

@@ -36,7 +36,7 @@ impl Projected {
         self.count = n;
     }
 
-    pub(crate) fn rows_mut(&mut self) -> ProjectedRowsMut<'_> {
+    pub(crate) fn all_mut(&mut self) -> ProjectedRowsMut<'_> {
         ProjectedRowsMut { floats: &mut self.floats, halves: &mut self.halves, count: self.count }
     }
 }
@@ -156,16 +156,16 @@ mod tests {
         for precision in [Precision::Bf16, Precision::F32, Precision::Bf16] {
             let arithmetic = Arithmetic { instructions: Instructions::Avx2, precision };
             all.resize(arithmetic, &config, 5);
-            let (_, mut rest) = all.rows_mut().split_at(2);
+            let (_, mut rest) = all.all_mut().split_at(2);
             let part = rest.part(1, 2);
             part.floats.fill(3.0);
             part.halves.fill(3);
-            let changed = all.rows_mut();
+            let changed = all.all_mut();
             let changed = changed.rows().part(3, 2);
             assert!(changed.floats.iter().all(|v| *v == 3.0) && changed.halves.iter().all(|v| *v == 3));
             assert_eq!(changed.floats.is_empty(), precision == Precision::Bf16);
             assert_eq!(changed.halves.is_empty(), precision == Precision::F32);
-            let before = all.rows_mut();
+            let before = all.all_mut();
             let before = before.rows().part(0, 3);
             assert!(before.floats.iter().all(|v| *v != 3.0) && before.halves.iter().all(|v| *v != 3));
         }
